@@ -1,0 +1,12 @@
+"""Benchmarks of the BatchNorm family; what is measured and how is in measure.py."""
+
+import pytest
+
+from measure import measure
+from operations import cases
+from shapes import CHANNELS
+
+
+@pytest.mark.parametrize("case", cases(CHANNELS), ids=lambda case: case.identifier)
+def bench(benchmark, case, others, limit, share):
+    measure(benchmark, case, others, limit, share)

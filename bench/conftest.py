@@ -1,0 +1,128 @@
+"""Options, shared fixtures, progress, and what the JSON file records about the machine."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import fastnorm
+import peers
+from limit import Limit
+from measure import Budget
+from operations import OPERATIONS, Case, quick_cases
+from progress import Progress
+from shapes import CLASSES
+
+SECONDS, QUICK_SECONDS, SECONDS_PER_PEER = 60.0, 20.0, 10.0
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("fastnorm")
+    group.addoption("--threads", type=int, help="threads of everyone (default: fastnorm's own)")
+    group.addoption("--operations", default="", help=f"comma-separated: {', '.join(OPERATIONS)}")
+    group.addoption("--classes", default="", help=f"comma-separated: {', '.join(CLASSES)}")
+    group.addoption("--quick", action="store_true", help="the smallest shape of each class only")
+    group.addoption("--no-peers", action="store_true", help="leave out other libraries")
+    group.addoption("--seconds", type=float, help="time for all cases together")
+
+
+def _chosen(config, option: str, known) -> set[str]:
+    names = set(filter(None, config.getoption(option).split(",")))
+    if unknown := names - set(known):
+        raise pytest.UsageError(f"{option}: unknown {sorted(unknown)}, choose from {list(known)}")
+    return names or set(known)
+
+
+def _refuse_source_tree() -> None:
+    """What is measured must be what users install, so never the package next to this folder."""
+    package, tree = Path(fastnorm.__file__).resolve().parent, Path(__file__).resolve().parents[1]
+    if package.parent == tree:
+        raise pytest.UsageError(
+            f"fastnorm is imported from the source tree ({package}), not from an installed wheel;"
+            " use `make bench`, or run from the bench folder after `pip install ..`"
+        )
+
+
+def pytest_configure(config):
+    _refuse_source_tree()
+    threads = config.getoption("--threads")
+    if threads is None:
+        threads = getattr(fastnorm, "get_num_threads", lambda: 1)()
+    if threads < 1:
+        raise pytest.UsageError(f"--threads: {threads} is less than 1")
+    getattr(fastnorm, "set_num_threads", lambda n: None)(threads)
+    if hasattr(os, "sched_setaffinity"):
+        # Libraries with thread pools of their own obey this, whatever else they ignore. The last
+        # processors, because interrupts tend to go to the first.
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, set(allowed[-threads:]))
+    peers.limit_threads(threads)
+    config.bench_threads = threads
+    config.bench_peers = []  # loaded by the fixture, where pytest swallows what they print
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what the options leave out, and gives the rest its time."""
+    operations = _chosen(config, "--operations", OPERATIONS)
+    classes = _chosen(config, "--classes", CLASSES)
+    cases = {item: case for item in items if (case := _case(item))}
+    chosen = [
+        c for c in cases.values() if c.operation.name in operations and c.size_class in classes
+    ]
+    if config.getoption("--quick"):
+        chosen = quick_cases(chosen)
+    kept = set(map(id, chosen))
+    dropped = [item for item, case in cases.items() if id(case) not in kept]
+    items[:] = [item for item in items if item not in set(dropped)]
+    config.hook.pytest_deselected(items=dropped)
+    seconds = config.getoption("--seconds") or (
+        (QUICK_SECONDS if config.getoption("--quick") else SECONDS)
+        + SECONDS_PER_PEER * len(_installed_peers(config))
+    )
+    config.bench_budget = Budget(seconds, chosen)
+    config.pluginmanager.register(Progress(len(chosen)), "bench-progress")
+
+
+def _installed_peers(config) -> list[type]:
+    return [] if config.getoption("--no-peers") else peers.installed()
+
+
+def _case(item) -> Case | None:
+    """The case that a benchmark runs; None for the tests of the benchmarks themselves."""
+    return item.callspec.params.get("case") if hasattr(item, "callspec") else None
+
+
+@pytest.fixture(scope="session")
+def limit(pytestconfig) -> Limit:
+    return Limit(pytestconfig.bench_threads)
+
+
+@pytest.fixture(scope="session")
+def others(pytestconfig) -> list:
+    pytestconfig.bench_peers = peers.load(
+        _installed_peers(pytestconfig), pytestconfig.bench_threads
+    )
+    return pytestconfig.bench_peers
+
+
+@pytest.fixture
+def share(pytestconfig, case) -> float:
+    return pytestconfig.bench_budget.share(case)
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """Versions and settings that the figures depend on. The host's name is nobody's business."""
+    import numpy as np
+
+    machine_info.pop("node", None)
+    machine_info["threads"] = config.bench_threads
+    machine_info["versions"] = {
+        "fastnorm": getattr(fastnorm, "__version__", "?"),
+        "NumPy": np.__version__,
+        "Python": sys.version.split()[0],
+        **{peer.label: peers.version(peer) for peer in config.bench_peers},
+    }
+    machine_info["measured"] = time.strftime("%Y-%m-%d")

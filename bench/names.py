@@ -1,0 +1,6 @@
+"""Names of the implementations that every run times, as keys of the JSON file and in legends."""
+
+FASTNORM = "fastnorm"
+OUT = "fastnorm out="
+NUMPY = "NumPy"
+ADD = "np.add"

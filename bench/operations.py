@@ -1,0 +1,192 @@
+"""The operations that are benchmarked, the memory traffic each needs, and the cases to run.
+
+A new operation is one line in ``OPERATIONS`` (and a family, one ``bench_<family>.py``);
+``missing_benchmarks`` says so as long as it is not there.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import fastnorm
+from fastnorm import reference
+from shapes import CHANNELS, CLASSES, ROWS, SHAPES, Shape
+
+DTYPES = ("float32", "float64")
+EPS = 1e-5  # the default of every operation, so that no call needs to pass it
+
+
+class Arrays:
+    """The input arrays of one shape and dtype, drawn once and shared by every operation."""
+
+    def __init__(self, shape: Shape, dtype: str):
+        rng = np.random.default_rng(0)
+        # A repeated block of random numbers: no kernel can tell, and large arrays are soon drawn.
+        block = rng.standard_normal(1 << 20, dtype)
+        features = shape.dims[shape.axis :]
+        self.axis = shape.axis
+        self.x = np.resize(2 * block + 1, shape.dims)
+        self.dy = np.resize(block[::-1], shape.dims)
+        self.gamma = rng.standard_normal(features, dtype)
+        self.beta = rng.standard_normal(features, dtype)
+        self.running_mean = rng.standard_normal(features, dtype)
+        self.running_var = rng.random(features, dtype) + np.dtype(dtype).type(0.5)
+
+    @cached_property
+    def row_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return fastnorm.layer_norm(self.x, axis=self.axis, return_stats=True)[1:]
+
+    @cached_property
+    def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return fastnorm.batch_norm(self.x, axis=self.axis, return_stats=True)[1:]
+
+    def flat(self, array: np.ndarray) -> np.ndarray:
+        """A view of a full array as (rows, features), or of a parameter as (features,)."""
+        features = self.gamma.size
+        return array.reshape(features) if array.size == features else array.reshape(-1, features)
+
+
+@lru_cache(maxsize=1)  # cases of one shape are neighbours; two sets of the largest waste memory
+def draw(shape: Shape, dtype: str) -> Arrays:
+    return Arrays(shape, dtype)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One public operation: its unavoidable traffic in arrays of x's size, and its arguments.
+
+    ``sweep`` arrays are read by a first sweep over all of x (the statistics of a channel need
+    every row); then one sweep reads ``reads`` arrays and writes ``writes``.
+    """
+
+    name: str
+    family: str
+    sweep: int
+    reads: int
+    writes: int
+    arguments: Callable[[Arrays], tuple]
+
+    @property
+    def traffic(self) -> int:
+        return self.sweep + self.reads + self.writes
+
+
+_TABLE = (
+    Operation("layer_norm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
+    Operation(
+        "layer_norm_backward", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)
+    ),
+    Operation("batch_norm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
+    Operation(
+        "batch_norm_inference",
+        CHANNELS,
+        0,
+        1,
+        1,
+        lambda a: (a.x, a.running_mean, a.running_var, a.gamma, a.beta),
+    ),
+    Operation(
+        "batch_norm_backward",
+        CHANNELS,
+        2,
+        2,
+        1,
+        lambda a: (a.dy, a.x, *a.channel_statistics, a.gamma),
+    ),
+)
+OPERATIONS = {operation.name: operation for operation in _TABLE}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation on one shape in one dtype: one row of the final table."""
+
+    operation: Operation
+    shape: Shape
+    dtype: str
+
+    @property
+    def size_class(self) -> str:
+        return self.shape.size_class(self.operation.family, self.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        return self.shape.nbytes(self.dtype)
+
+    @property
+    def moved(self) -> int:
+        """The traffic in bytes: what GB/s in the tables counts."""
+        return self.nbytes * self.operation.traffic
+
+    @property
+    def identifier(self) -> str:
+        return f"{self.operation.name}-{self.dtype}-{self.shape.identifier}"
+
+    def arrays(self) -> Arrays:
+        return draw(self.shape, self.dtype)
+
+
+def cases(family: str) -> list[Case]:
+    """Every case of a family, those that share input arrays next to each other."""
+    operations = [o for o in OPERATIONS.values() if o.family == family]
+    return [
+        Case(operation, shape, dtype)
+        for shape in SHAPES
+        if family in shape.families
+        for dtype in shape.dtypes
+        for operation in operations
+    ]
+
+
+def quick_cases(selection: list[Case]) -> list[Case]:
+    """The smallest case of each operation, dtype and class."""
+    smallest: dict[tuple, Case] = {}
+    for case in sorted(selection, key=lambda case: case.nbytes):
+        smallest.setdefault((case.operation.name, case.dtype, case.size_class), case)
+    keep = set(map(id, smallest.values()))
+    return [case for case in selection if id(case) in keep]
+
+
+def public_operations() -> set[str]:
+    """The names of the operations that fastnorm offers, by its own account."""
+    listed = getattr(reference, "__all__", None) or [
+        name
+        for name, value in vars(reference).items()
+        if inspect.isfunction(value)
+        and value.__module__ == reference.__name__
+        and not name.startswith("_")
+    ]
+    return set(listed) | {name for name in fastnorm.__all__ if hasattr(reference, name)}
+
+
+def missing_benchmarks() -> list[str]:
+    """What keeps the benchmarks from being complete, in sentences; empty when they are."""
+    problems = []
+    for name in sorted(public_operations()):
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            problems.append(f"{name} has no line in OPERATIONS of bench/operations.py")
+            continue
+        if not Path(__file__).with_name(f"bench_{operation.family}.py").exists():
+            problems.append(f"{name} needs bench/bench_{operation.family}.py")
+        ran = {(c.dtype, c.size_class) for c in cases(operation.family) if c.operation is operation}
+        problems += [
+            f"{name} has no {dtype} shape of class {key}"
+            for dtype in DTYPES
+            for key in CLASSES
+            if (dtype, key) not in ran
+        ]
+    for name in OPERATIONS:
+        problems += [
+            f"{name} is benchmarked but not in {place}"
+            for place, names in (
+                ("fastnorm.__all__", fastnorm.__all__),
+                ("reference", dir(reference)),
+            )
+            if name not in names
+        ]
+    return problems

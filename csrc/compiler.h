@@ -1,0 +1,15 @@
+/* The one place for syntax beyond C11: what GCC and Clang offer and the kernels need. */
+#ifndef FN_COMPILER_H
+#define FN_COMPILER_H
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FN_INLINE static inline __attribute__((always_inline))
+#define FN_NOINLINE __attribute__((noinline))
+#define FN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define FN_INLINE static inline
+#define FN_NOINLINE
+#define FN_UNLIKELY(condition) (condition)
+#endif
+
+#endif

@@ -1,0 +1,144 @@
+/* The C contract of fastnorm: what each kernel and each driver computes, on which shapes, and what may alias what.
+ *
+ * Words: m rows; n normalized length of a row (LayerNorm); c channels (BatchNorm); x input, y output; dy, dx, dgamma,
+ * dbeta gradients; mean and rstd = 1/sqrt(var + eps) statistics, always double; m2 the sum of squared deviations.
+ * "real" is the dtype of the arrays: float or double. Arrays are C-contiguous and aligned to their element.
+ *
+ * Every output that has the shape of an input may be that very input (in place). No other overlap is allowed.
+ */
+#ifndef FN_FASTNORM_H
+#define FN_FASTNORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { FN_FLOAT32 = 0, FN_FLOAT64 = 1, FN_DTYPES = 2 } fn_dtype;
+
+/* ---- LayerNorm: every row of an (m, n) array on its own ---------------------------------------------------------- */
+
+typedef struct {
+    ptrdiff_t m, n;
+    const void *x;     /* real (m, n) */
+    const void *gamma; /* real (n) or NULL for 1 */
+    const void *beta;  /* real (n) or NULL for 0 */
+    void *y;           /* real (m, n) */
+    double *mean;      /* (m) or NULL */
+    double *rstd;      /* (m) or NULL */
+    double eps;
+} fn_layernorm_fwd;
+
+typedef struct {
+    ptrdiff_t m, n;
+    const void *dy, *x;       /* real (m, n) */
+    const double *mean, *rstd; /* (m) */
+    const void *gamma;        /* real (n) or NULL for 1 */
+    void *dx;                 /* real (m, n); may be x or dy */
+    void *dgamma;             /* real (n); NULL exactly if gamma is */
+    void *dbeta;              /* real (n) */
+} fn_layernorm_bwd;
+
+/* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n rounded up to a unit. */
+typedef struct {
+    double *dgamma, *dgamma_lo;
+    double *dbeta, *dbeta_lo;
+} fn_gradient_sums;
+
+/* ---- BatchNorm: every column of an (m, c) array on its own ------------------------------------------------------- */
+
+typedef struct {
+    ptrdiff_t m, c;
+    const void *x;     /* real (m, c) */
+    const void *gamma; /* real (c) or NULL for 1 */
+    const void *beta;  /* real (c) or NULL for 0 */
+    void *y;           /* real (m, c) */
+    double *mean;      /* (c); drivers take NULL, kernels do not */
+    double *rstd;      /* (c); likewise */
+    double *m2;        /* (c) or NULL */
+    double eps;
+} fn_batchnorm_fwd;
+
+typedef struct {
+    ptrdiff_t m, c;
+    const void *x;                            /* real (m, c) */
+    const double *running_mean, *running_var; /* (c) */
+    const void *gamma, *beta;                 /* real (c) or NULL */
+    void *y;                                  /* real (m, c) */
+    double eps;
+} fn_batchnorm_inference;
+
+typedef struct {
+    ptrdiff_t m, c;
+    const void *dy, *x;        /* real (m, c) */
+    const double *mean, *rstd; /* (c) */
+    const void *gamma;         /* real (c) or NULL for 1 */
+    void *dx;                  /* real (m, c); may be x or dy */
+    void *dgamma;              /* real (c); NULL exactly if gamma is */
+    void *dbeta;               /* real (c) */
+} fn_batchnorm_bwd;
+
+/* Moments of columns: the mean is pivot + shift, pivot being a value of the dtype and shift the small rest. */
+typedef struct {
+    double *pivot, *shift, *m2;
+} fn_moments;
+
+/* Sums of the backward over the rows of columns, with e = x - (real)mean: dy * e and dy. */
+typedef struct {
+    double *dy_e, *dy;
+} fn_bwd_sums;
+
+/* What the apply kernels need of a column:
+ *   forward   y  = (x - center) * scale + offset
+ *   backward  dx = (dy * scale - (x - center) * slope) - offset
+ * wide[j] is set where that would overflow or underflow in float32; such columns are left to the wide kernels. */
+typedef struct {
+    void *center, *scale, *offset, *slope; /* real; slope in the backward only */
+    unsigned char *wide;
+    ptrdiff_t wide_count;
+} fn_coefficients;
+
+/* One wide column of the backward: dx = scale * ((dy - mean_dy) - xhat * mean_dy_xhat). */
+typedef struct {
+    double mean, rstd, scale, mean_dy, mean_dy_xhat;
+} fn_wide_bwd;
+
+/* ---- The table of kernels: one per ISA and dtype ------------------------------------------------------------------ */
+
+typedef struct {
+    /* Rows [begin, end) of y, mean and rstd. */
+    void (*layernorm_fwd)(const fn_layernorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    /* Rows [begin, end) of dx; their share of dgamma and dbeta is added to sums. begin is a multiple of the group. */
+    void (*layernorm_bwd)(const fn_layernorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_gradient_sums *sums);
+
+    /* Moments of columns [0, cols) over rows [0, rows) that lie stride elements apart; rows >= 1. */
+    void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_moments *out);
+    /* The same walk for the backward; center (real) is the rounded mean of each column. */
+    void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                               const void *center, const fn_bwd_sums *out);
+    /* Coefficients of all c columns from their moments over m rows; mean and rstd (and m2) of wide columns are computed
+     * again in double, and op->mean, op->rstd, op->m2 are written for all. */
+    void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_moments *moments, fn_coefficients *out);
+    /* rstd (c) is written. */
+    void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, fn_coefficients *out);
+    /* (real)mean of each column, which batchnorm_bwd_sums wants. */
+    void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);
+    /* Coefficients from the sums; op->dgamma and op->dbeta are written. Sums of wide columns are computed again in
+     * double; on return sums->dy_e is sum(dy * (x - mean)) with the mean unrounded. */
+    void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_bwd_sums *sums, fn_coefficients *out);
+    /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
+    void (*batchnorm_apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                            const fn_coefficients *k);
+    void (*batchnorm_bwd_apply)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
+                                ptrdiff_t cols, const fn_coefficients *k);
+    /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */
+    void (*batchnorm_apply_wide)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, double mean, double rstd,
+                                 double gamma, double beta);
+    void (*batchnorm_bwd_apply_wide)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
+                                     const fn_wide_bwd *k);
+} fn_kernels;
+
+typedef struct {
+    const char *name; /* "baseline", "avx2", "avx512", "neon" */
+    fn_kernels dtypes[FN_DTYPES];
+} fn_isa;
+
+#endif

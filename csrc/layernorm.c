@@ -1,0 +1,135 @@
+/* LayerNorm: how its rows are cut into tasks, and how the tasks' shares of dgamma and dbeta are added up. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch.h"
+#include "drivers.h"
+#include "fpenv.h"
+#include "tree.h"
+#include "work.h"
+
+/* Rows of a task: a multiple of the group, so that every kernel call starts at one. */
+static ptrdiff_t rows_per_task(ptrdiff_t row_bytes)
+{
+    return fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_GROUP_ROWS);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const fn_layernorm_fwd *op;
+    const fn_kernels *kernels;
+    ptrdiff_t rows;
+} fwd_task;
+
+static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const fwd_task *task = arg;
+    task->kernels->layernorm_fwd(task->op, begin * task->rows, fn_min(end * task->rows, task->op->m));
+}
+
+static void forward_of_nothing(const fn_layernorm_fwd *op)
+{
+    for (ptrdiff_t i = 0; i < op->m; i++) {
+        if (op->mean) op->mean[i] = 0;
+        if (op->rstd) op->rstd[i] = 1 / sqrt(op->eps);
+    }
+}
+
+int fn_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
+    if (op->m == 0 || op->n == 0) {
+        forward_of_nothing(op);
+    } else {
+        /* a row needs no neighbour: tasks may be smaller than a group */
+        fwd_task task = {op, fn_kernels_for(dtype), row_bytes > FN_TILE_BYTES / 4 ? 1 : rows_per_task(row_bytes)};
+        fn_share(fwd_range, &task, fn_ceil_div(op->m, task.rows), 2 * op->m * row_bytes);
+    }
+    fn_fp_restore(saved);
+    return 0;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const fn_layernorm_bwd *op;
+    const fn_kernels *kernels;
+    ptrdiff_t slab_rows, padded;
+    double *sums; /* (slabs, 4, padded) */
+} bwd_task;
+
+static fn_gradient_sums sums_of_slab(const bwd_task *task, ptrdiff_t slab)
+{
+    double *s = task->sums + slab * 4 * task->padded;
+    return (fn_gradient_sums){s, s + task->padded, s + 2 * task->padded, s + 3 * task->padded};
+}
+
+static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const bwd_task *task = arg;
+    for (ptrdiff_t slab = begin; slab < end; slab++) {
+        const fn_gradient_sums sums = sums_of_slab(task, slab);
+        const ptrdiff_t row = slab * task->slab_rows;
+        memset(sums.dgamma, 0, (size_t)(4 * task->padded) * sizeof(double));
+        task->kernels->layernorm_bwd(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
+        for (ptrdiff_t j = 0; j < task->op->n; j++) {
+            sums.dgamma[j] += sums.dgamma_lo[j];
+            sums.dbeta[j] += sums.dbeta_lo[j];
+        }
+    }
+}
+
+/* Slabs are added in pairs, then pairs of pairs: the sum of all ends in slab 0. */
+static void add_slabs(const bwd_task *task, ptrdiff_t slabs)
+{
+    for (ptrdiff_t width = 1; width < slabs; width *= 2)
+        for (ptrdiff_t i = 0; i + width < slabs; i += 2 * width) {
+            const fn_gradient_sums a = sums_of_slab(task, i), b = sums_of_slab(task, i + width);
+            for (ptrdiff_t j = 0; j < task->op->n; j++) a.dgamma[j] += b.dgamma[j];
+            for (ptrdiff_t j = 0; j < task->op->n; j++) a.dbeta[j] += b.dbeta[j];
+        }
+}
+
+static void write_gradient(void *out, const double *sum, ptrdiff_t n, fn_dtype dtype)
+{
+    if (!out) return;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        if (dtype == FN_FLOAT32)
+            ((float *)out)[j] = sum ? (float)sum[j] : 0;
+        else
+            ((double *)out)[j] = sum ? sum[j] : 0;
+    }
+}
+
+static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+{
+    const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
+    if (op->m == 0 || op->n == 0) {
+        write_gradient(op->dgamma, NULL, op->n, dtype);
+        write_gradient(op->dbeta, NULL, op->n, dtype);
+        return 0;
+    }
+    const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
+    bwd_task task = {op, fn_kernels_for(dtype), 0, fn_round_up(op->n, FN_UNIT_BYTES / 4), NULL};
+    task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
+    const ptrdiff_t slabs = fn_ceil_div(op->m, task.slab_rows);
+    task.sums = malloc((size_t)(slabs * 4 * task.padded) * sizeof(double));
+    if (!task.sums) return -1;
+    fn_share(bwd_range, &task, slabs, 3 * op->m * row_bytes);
+    add_slabs(&task, slabs);
+    write_gradient(op->dgamma, task.sums, op->n, dtype);
+    write_gradient(op->dbeta, task.sums + 2 * task.padded, op->n, dtype);
+    free(task.sums);
+    return 0;
+}
+
+int fn_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    const int status = backward(op, dtype);
+    fn_fp_restore(saved);
+    return status;
+}

@@ -1,0 +1,149 @@
+/* The vector vocabulary on AVX2: registers of 8 floats and 4 doubles. See vec_scalar.h for what each word means. */
+#ifndef FN_VEC_AVX2_H
+#define FN_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FN_VF32_LANES 8
+#define FN_VF64_LANES 4
+
+typedef __m256 vf32;
+typedef __m256d vf64;
+
+static inline vf32 vf32_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf32_store(float *p, vf32 a) { _mm256_storeu_ps(p, a); }
+static inline void vf32_stream(float *p, vf32 a) { _mm256_stream_ps(p, a); }
+static inline vf32 vf32_set1(float s) { return _mm256_set1_ps(s); }
+static inline vf32 vf32_add(vf32 a, vf32 b) { return _mm256_add_ps(a, b); }
+static inline vf32 vf32_sub(vf32 a, vf32 b) { return _mm256_sub_ps(a, b); }
+static inline vf32 vf32_mul(vf32 a, vf32 b) { return _mm256_mul_ps(a, b); }
+
+static inline vf64 vf64_load(const double *p) { return _mm256_loadu_pd(p); }
+static inline void vf64_store(double *p, vf64 a) { _mm256_storeu_pd(p, a); }
+static inline void vf64_stream(double *p, vf64 a) { _mm256_stream_pd(p, a); }
+static inline vf64 vf64_set1(double s) { return _mm256_set1_pd(s); }
+static inline vf64 vf64_add(vf64 a, vf64 b) { return _mm256_add_pd(a, b); }
+static inline vf64 vf64_sub(vf64 a, vf64 b) { return _mm256_sub_pd(a, b); }
+static inline vf64 vf64_mul(vf64 a, vf64 b) { return _mm256_mul_pd(a, b); }
+
+/* Ones where a lane is below n: a window over eight ones followed by eight zeros. */
+static const int32_t vec_mask_window[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+static inline vf32 vf32_load_n(const float *p, ptrdiff_t n, vf32 fill)
+{
+    ptrdiff_t k = n < 0 ? 0 : n > 8 ? 8 : n;
+    __m256i mask = _mm256_loadu_si256((const __m256i *)(vec_mask_window + 8 - k));
+    return _mm256_blendv_ps(fill, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+}
+
+static inline vf64 vf64_load_n(const double *p, ptrdiff_t n, vf64 fill)
+{
+    ptrdiff_t k = n < 0 ? 0 : n > 4 ? 4 : n;
+    __m256i mask = _mm256_loadu_si256((const __m256i *)(vec_mask_window + 8 - 2 * k));
+    return _mm256_blendv_pd(fill, _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
+}
+
+/* By halves, not vmaskmov: a masked store costs AMD processors 10 to 40 micro-operations. */
+static inline void vf32_store_n(float *p, vf32 a, ptrdiff_t n)
+{
+    if (n >= 8) {
+        vf32_store(p, a);
+        return;
+    }
+    __m128 rest = _mm256_castps256_ps128(a);
+    if (n >= 4) {
+        _mm_storeu_ps(p, rest);
+        rest = _mm256_extractf128_ps(a, 1);
+        p += 4;
+        n -= 4;
+    }
+    if (n >= 2) {
+        _mm_storel_pi((__m64 *)p, rest);
+        rest = _mm_movehl_ps(rest, rest);
+        p += 2;
+        n -= 2;
+    }
+    if (n >= 1) _mm_store_ss(p, rest);
+}
+
+static inline void vf64_store_n(double *p, vf64 a, ptrdiff_t n)
+{
+    if (n >= 4) {
+        vf64_store(p, a);
+        return;
+    }
+    __m128d rest = _mm256_castpd256_pd128(a);
+    if (n >= 2) {
+        _mm_storeu_pd(p, rest);
+        rest = _mm256_extractf128_pd(a, 1);
+        p += 2;
+        n -= 2;
+    }
+    if (n >= 1) _mm_store_sd(p, rest);
+}
+
+static inline float vf32_sum(vf32 a)
+{
+    __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+static inline double vf64_sum(vf64 a)
+{
+    __m128d s2 = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
+}
+
+/* Four rows of 8 become one register whose 128-bit halves hold, lane by lane, the sums of rows a, b, c, d of the low
+ * and of the high half: steps h = 2 and h = 1 of the halving tree, done after the step h = 4 by the caller. */
+static inline vf32 vf32_sum_half_rows(vf32 a, vf32 b, vf32 c, vf32 d)
+{
+    vf32 ab = _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xEE)); /* a0 a1 b0 b1 (h = 2) */
+    vf32 cd = _mm256_add_ps(_mm256_shuffle_ps(c, d, 0x44), _mm256_shuffle_ps(c, d, 0xEE));
+    return _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x88), _mm256_shuffle_ps(ab, cd, 0xDD)); /* a b c d (h = 1) */
+}
+
+/* Step h = 4 for two rows at once: row a in the low half, row b in the high half. */
+static inline vf32 vf32_fold_halves(vf32 a, vf32 b)
+{
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+
+static inline vf32 vf32_sum_rows(const vf32 *rows)
+{
+    return vf32_sum_half_rows(vf32_fold_halves(rows[0], rows[4]), vf32_fold_halves(rows[1], rows[5]),
+                              vf32_fold_halves(rows[2], rows[6]), vf32_fold_halves(rows[3], rows[7]));
+}
+
+static inline vf64 vf64_sum_rows(const vf64 *rows)
+{
+    vf64 ac = _mm256_add_pd(_mm256_permute2f128_pd(rows[0], rows[2], 0x20), /* a0 a1 c0 c1 (h = 2) */
+                            _mm256_permute2f128_pd(rows[0], rows[2], 0x31));
+    vf64 bd = _mm256_add_pd(_mm256_permute2f128_pd(rows[1], rows[3], 0x20),
+                            _mm256_permute2f128_pd(rows[1], rows[3], 0x31));
+    return _mm256_add_pd(_mm256_unpacklo_pd(ac, bd), _mm256_unpackhi_pd(ac, bd)); /* a b c d (h = 1) */
+}
+
+static inline void vf32_accumulate(double *hi, double *lo, vf32 a)
+{
+    (void)lo;
+    vf64_store(hi, vf64_add(vf64_load(hi), _mm256_cvtps_pd(_mm256_castps256_ps128(a))));
+    vf64_store(hi + 4, vf64_add(vf64_load(hi + 4), _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))));
+}
+
+static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
+{
+    vf64 old = vf64_load(hi);
+    vf64 sum = vf64_add(old, a);
+    vf64 part = vf64_sub(sum, old);
+    vf64 error = vf64_add(vf64_sub(old, vf64_sub(sum, part)), vf64_sub(a, part));
+    vf64_store(hi, sum);
+    vf64_store(lo, vf64_add(vf64_load(lo), error));
+}
+
+static inline void vec_stream_fence(void) { _mm_sfence(); }
+
+#endif

@@ -1,0 +1,122 @@
+/* The vector vocabulary on AVX-512 (F, VL, BW, DQ): registers of 16 floats and 8 doubles, so that a register is a unit.
+ * See vec_scalar.h for what each word means. */
+#ifndef FN_VEC_AVX512_H
+#define FN_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+
+#define FN_VF32_LANES 16
+#define FN_VF64_LANES 8
+
+typedef __m512 vf32;
+typedef __m512d vf64;
+
+static inline vf32 vf32_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vf32_store(float *p, vf32 a) { _mm512_storeu_ps(p, a); }
+static inline void vf32_stream(float *p, vf32 a) { _mm512_stream_ps(p, a); }
+static inline vf32 vf32_set1(float s) { return _mm512_set1_ps(s); }
+static inline vf32 vf32_add(vf32 a, vf32 b) { return _mm512_add_ps(a, b); }
+static inline vf32 vf32_sub(vf32 a, vf32 b) { return _mm512_sub_ps(a, b); }
+static inline vf32 vf32_mul(vf32 a, vf32 b) { return _mm512_mul_ps(a, b); }
+
+static inline vf64 vf64_load(const double *p) { return _mm512_loadu_pd(p); }
+static inline void vf64_store(double *p, vf64 a) { _mm512_storeu_pd(p, a); }
+static inline void vf64_stream(double *p, vf64 a) { _mm512_stream_pd(p, a); }
+static inline vf64 vf64_set1(double s) { return _mm512_set1_pd(s); }
+static inline vf64 vf64_add(vf64 a, vf64 b) { return _mm512_add_pd(a, b); }
+static inline vf64 vf64_sub(vf64 a, vf64 b) { return _mm512_sub_pd(a, b); }
+static inline vf64 vf64_mul(vf64 a, vf64 b) { return _mm512_mul_pd(a, b); }
+
+static inline __mmask16 vec_mask16(ptrdiff_t n)
+{
+    return n <= 0 ? (__mmask16)0 : n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1u);
+}
+
+static inline __mmask8 vec_mask8(ptrdiff_t n)
+{
+    return n <= 0 ? (__mmask8)0 : n >= 8 ? (__mmask8)0xFF : (__mmask8)((1u << n) - 1u);
+}
+
+static inline vf32 vf32_load_n(const float *p, ptrdiff_t n, vf32 fill)
+{
+    return _mm512_mask_loadu_ps(fill, vec_mask16(n), p);
+}
+
+static inline vf64 vf64_load_n(const double *p, ptrdiff_t n, vf64 fill)
+{
+    return _mm512_mask_loadu_pd(fill, vec_mask8(n), p);
+}
+
+static inline void vf32_store_n(float *p, vf32 a, ptrdiff_t n) { _mm512_mask_storeu_ps(p, vec_mask16(n), a); }
+static inline void vf64_store_n(double *p, vf64 a, ptrdiff_t n) { _mm512_mask_storeu_pd(p, vec_mask8(n), a); }
+
+static inline float vf32_sum(vf32 a)
+{
+    __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+    __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+static inline double vf64_sum(vf64 a)
+{
+    __m256d s4 = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d s2 = _mm_add_pd(_mm256_castpd256_pd128(s4), _mm256_extractf128_pd(s4, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
+}
+
+/* Rows a, b, c, d with their 16 lanes become one register of four 128-bit parts: part k holds what is left of row k
+ * after the steps h = 8 and h = 4 of the halving tree. */
+static inline vf32 vf32_fold_parts(vf32 a, vf32 b, vf32 c, vf32 d)
+{
+    vf32 ab = vf32_add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE)); /* h = 8 */
+    vf32 cd = vf32_add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+    return vf32_add(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD)); /* h = 4 */
+}
+
+static inline vf32 vf32_sum_rows(const vf32 *rows)
+{
+    /* register i holds rows i, i + 4, i + 8, i + 12, so that the last shuffles leave the sums in order */
+    vf32 a = vf32_fold_parts(rows[0], rows[4], rows[8], rows[12]);
+    vf32 b = vf32_fold_parts(rows[1], rows[5], rows[9], rows[13]);
+    vf32 c = vf32_fold_parts(rows[2], rows[6], rows[10], rows[14]);
+    vf32 d = vf32_fold_parts(rows[3], rows[7], rows[11], rows[15]);
+    vf32 ab = vf32_add(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xEE)); /* h = 2 */
+    vf32 cd = vf32_add(_mm512_shuffle_ps(c, d, 0x44), _mm512_shuffle_ps(c, d, 0xEE));
+    return vf32_add(_mm512_shuffle_ps(ab, cd, 0x88), _mm512_shuffle_ps(ab, cd, 0xDD)); /* h = 1 */
+}
+
+static inline vf64 vf64_sum_rows(const vf64 *rows)
+{
+    vf64 part[2]; /* part[i]: rows i, i + 2, i + 4, i + 6 after the steps h = 4 and h = 2 */
+    for (int i = 0; i < 2; i++) {
+        vf64 ab = vf64_add(_mm512_shuffle_f64x2(rows[i], rows[i + 2], 0x44),
+                           _mm512_shuffle_f64x2(rows[i], rows[i + 2], 0xEE));
+        vf64 cd = vf64_add(_mm512_shuffle_f64x2(rows[i + 4], rows[i + 6], 0x44),
+                           _mm512_shuffle_f64x2(rows[i + 4], rows[i + 6], 0xEE));
+        part[i] = vf64_add(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xDD));
+    }
+    return vf64_add(_mm512_unpacklo_pd(part[0], part[1]), _mm512_unpackhi_pd(part[0], part[1])); /* h = 1 */
+}
+
+static inline void vf32_accumulate(double *hi, double *lo, vf32 a)
+{
+    (void)lo;
+    vf64_store(hi, vf64_add(vf64_load(hi), _mm512_cvtps_pd(_mm512_castps512_ps256(a))));
+    vf64_store(hi + 8, vf64_add(vf64_load(hi + 8), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
+}
+
+static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
+{
+    vf64 old = vf64_load(hi);
+    vf64 sum = vf64_add(old, a);
+    vf64 part = vf64_sub(sum, old);
+    vf64 error = vf64_add(vf64_sub(old, vf64_sub(sum, part)), vf64_sub(a, part));
+    vf64_store(hi, sum);
+    vf64_store(lo, vf64_add(vf64_load(lo), error));
+}
+
+static inline void vec_stream_fence(void) { _mm_sfence(); }
+
+#endif

@@ -1,0 +1,105 @@
+/* The vector vocabulary on AArch64 NEON: registers of 4 floats and 2 doubles. See vec_scalar.h for each word. */
+#ifndef FN_VEC_NEON_H
+#define FN_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stddef.h>
+
+#define FN_VF32_LANES 4
+#define FN_VF64_LANES 2
+
+typedef float32x4_t vf32;
+typedef float64x2_t vf64;
+
+static inline vf32 vf32_load(const float *p) { return vld1q_f32(p); }
+static inline void vf32_store(float *p, vf32 a) { vst1q_f32(p, a); }
+static inline void vf32_stream(float *p, vf32 a) { vst1q_f32(p, a); } /* NEON has no non-temporal store intrinsic */
+static inline vf32 vf32_set1(float s) { return vdupq_n_f32(s); }
+static inline vf32 vf32_add(vf32 a, vf32 b) { return vaddq_f32(a, b); }
+static inline vf32 vf32_sub(vf32 a, vf32 b) { return vsubq_f32(a, b); }
+static inline vf32 vf32_mul(vf32 a, vf32 b) { return vmulq_f32(a, b); }
+
+static inline vf64 vf64_load(const double *p) { return vld1q_f64(p); }
+static inline void vf64_store(double *p, vf64 a) { vst1q_f64(p, a); }
+static inline void vf64_stream(double *p, vf64 a) { vst1q_f64(p, a); }
+static inline vf64 vf64_set1(double s) { return vdupq_n_f64(s); }
+static inline vf64 vf64_add(vf64 a, vf64 b) { return vaddq_f64(a, b); }
+static inline vf64 vf64_sub(vf64 a, vf64 b) { return vsubq_f64(a, b); }
+static inline vf64 vf64_mul(vf64 a, vf64 b) { return vmulq_f64(a, b); }
+
+static inline vf32 vf32_load_n(const float *p, ptrdiff_t n, vf32 fill)
+{
+    if (n >= 4) return vf32_load(p);
+    if (n > 0) fill = vld1q_lane_f32(p, fill, 0);
+    if (n > 1) fill = vld1q_lane_f32(p + 1, fill, 1);
+    if (n > 2) fill = vld1q_lane_f32(p + 2, fill, 2);
+    return fill;
+}
+
+static inline void vf32_store_n(float *p, vf32 a, ptrdiff_t n)
+{
+    if (n >= 4) {
+        vf32_store(p, a);
+        return;
+    }
+    if (n > 0) vst1q_lane_f32(p, a, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
+}
+
+static inline vf64 vf64_load_n(const double *p, ptrdiff_t n, vf64 fill)
+{
+    if (n >= 2) return vf64_load(p);
+    return n > 0 ? vld1q_lane_f64(p, fill, 0) : fill;
+}
+
+static inline void vf64_store_n(double *p, vf64 a, ptrdiff_t n)
+{
+    if (n >= 2)
+        vf64_store(p, a);
+    else if (n > 0)
+        vst1q_lane_f64(p, a, 0);
+}
+
+static inline float vf32_sum(vf32 a)
+{
+    float32x2_t s2 = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(s2, 0) + vget_lane_f32(s2, 1);
+}
+
+static inline double vf64_sum(vf64 a) { return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1); }
+
+static inline vf32 vf32_sum_rows(const vf32 *rows)
+{
+    float32x4_t ab = vaddq_f32(vcombine_f32(vget_low_f32(rows[0]), vget_low_f32(rows[1])), /* h = 2 */
+                               vcombine_f32(vget_high_f32(rows[0]), vget_high_f32(rows[1])));
+    float32x4_t cd = vaddq_f32(vcombine_f32(vget_low_f32(rows[2]), vget_low_f32(rows[3])),
+                               vcombine_f32(vget_high_f32(rows[2]), vget_high_f32(rows[3])));
+    return vaddq_f32(vuzp1q_f32(ab, cd), vuzp2q_f32(ab, cd)); /* h = 1 */
+}
+
+static inline vf64 vf64_sum_rows(const vf64 *rows)
+{
+    return vaddq_f64(vzip1q_f64(rows[0], rows[1]), vzip2q_f64(rows[0], rows[1]));
+}
+
+static inline void vf32_accumulate(double *hi, double *lo, vf32 a)
+{
+    (void)lo;
+    vf64_store(hi, vf64_add(vf64_load(hi), vcvt_f64_f32(vget_low_f32(a))));
+    vf64_store(hi + 2, vf64_add(vf64_load(hi + 2), vcvt_high_f64_f32(a)));
+}
+
+static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
+{
+    vf64 old = vf64_load(hi);
+    vf64 sum = vf64_add(old, a);
+    vf64 part = vf64_sub(sum, old);
+    vf64 error = vf64_add(vf64_sub(old, vf64_sub(sum, part)), vf64_sub(a, part));
+    vf64_store(hi, sum);
+    vf64_store(lo, vf64_add(vf64_load(lo), error));
+}
+
+static inline void vec_stream_fence(void) {}
+
+#endif

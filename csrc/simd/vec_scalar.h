@@ -1,0 +1,59 @@
+/* The vector vocabulary in plain C: a register is one number.
+ *
+ * This file is the specification of the vocabulary. Every other vec_*.h gives the same bits; the kernels compiled with
+ * this one are the oracle. Registers are called vf32 and vf64; units (16 float or 8 double lanes) are built from
+ * registers in unit.inc.
+ */
+#ifndef FN_VEC_SCALAR_H
+#define FN_VEC_SCALAR_H
+
+#include <stddef.h>
+
+#define FN_VF32_LANES 1
+#define FN_VF64_LANES 1
+
+#define FN_SCALAR_VOCABULARY(vec, real)                                                                                \
+    typedef real vec;                                                                                                  \
+    static inline vec vec##_load(const real *p) { return *p; }                                                         \
+    /* lanes from n on are taken from fill */                                                                          \
+    static inline vec vec##_load_n(const real *p, ptrdiff_t n, vec fill) { return n > 0 ? *p : fill; }                 \
+    static inline void vec##_store(real *p, vec a) { *p = a; }                                                         \
+    /* only the first n lanes are written */                                                                           \
+    static inline void vec##_store_n(real *p, vec a, ptrdiff_t n)                                                      \
+    {                                                                                                                  \
+        if (n > 0) *p = a;                                                                                             \
+    }                                                                                                                  \
+    /* past the cache; p is aligned to the register */                                                                 \
+    static inline void vec##_stream(real *p, vec a) { *p = a; }                                                        \
+    static inline vec vec##_set1(real s) { return s; }                                                                 \
+    static inline vec vec##_add(vec a, vec b) { return a + b; }                                                        \
+    static inline vec vec##_sub(vec a, vec b) { return a - b; }                                                        \
+    static inline vec vec##_mul(vec a, vec b) { return a * b; }                                                        \
+    /* the halving tree: lane i takes lane i + h, for h = lanes/2, ..., 2, 1 */                                        \
+    static inline real vec##_sum(vec a) { return a; }                                                                  \
+    /* lane i of the result is vec_sum(rows[i]) */                                                                     \
+    static inline vec vec##_sum_rows(const vec *rows) { return rows[0]; }
+
+FN_SCALAR_VOCABULARY(vf32, float)
+FN_SCALAR_VOCABULARY(vf64, double)
+
+/* hi += a, in double */
+static inline void vf32_accumulate(double *hi, double *lo, vf32 a)
+{
+    (void)lo;
+    *hi += (double)a;
+}
+
+/* (hi, lo) += a by Knuth's two-sum: hi + lo is exact but for the rounding of lo */
+static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
+{
+    double sum = *hi + a;
+    double part = sum - *hi;
+    double error = (*hi - (sum - part)) + (a - part);
+    *hi = sum;
+    *lo += error;
+}
+
+static inline void vec_stream_fence(void) {}
+
+#endif

@@ -1,0 +1,31 @@
+/* How work is cut and shared: the one place with sizes that were measured. None of them changes a bit of a result. */
+#ifndef FN_WORK_H
+#define FN_WORK_H
+
+#include <stddef.h>
+
+#include "fastnorm.h"
+#include "parallel.h"
+
+enum {
+    FN_PARALLEL_BYTES = 1 << 18, /* smallest traffic that is worth a second thread */
+    FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time */
+    FN_TILE_COLUMN_BYTES = 1 << 14,
+};
+
+static inline ptrdiff_t fn_item_bytes(fn_dtype dtype) { return dtype == FN_FLOAT32 ? 4 : 8; }
+static inline ptrdiff_t fn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t fn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+static inline ptrdiff_t fn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return a / b + (a % b != 0); }
+static inline ptrdiff_t fn_round_up(ptrdiff_t a, ptrdiff_t to) { return fn_ceil_div(a, to) * to; }
+
+/* Runs fn over `tasks` tasks that touch `bytes` of memory together. */
+static inline void fn_share(fn_range_fn fn, void *arg, ptrdiff_t tasks, ptrdiff_t bytes)
+{
+    if (bytes < FN_PARALLEL_BYTES || tasks < 2)
+        fn(arg, 0, tasks);
+    else
+        fn_parallel_for(fn, arg, tasks, fn_get_num_threads());
+}
+
+#endif

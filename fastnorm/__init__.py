@@ -1,0 +1,22 @@
+"""BatchNorm and LayerNorm for NumPy, forward and backward, at the speed of memory."""
+
+from fastnorm import reference
+from fastnorm._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm._core import __cpu_features__, get_num_threads, set_num_threads, show_config, threads
+from fastnorm._layernorm import layer_norm, layer_norm_backward
+from fastnorm._version import version as __version__
+
+__all__ = [
+    "__cpu_features__",
+    "__version__",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
+    "get_num_threads",
+    "layer_norm",
+    "layer_norm_backward",
+    "reference",
+    "set_num_threads",
+    "show_config",
+    "threads",
+]

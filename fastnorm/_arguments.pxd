@@ -1,0 +1,35 @@
+# Argument checks and results, shared by every family: a checked array is C-contiguous, aligned and native, and every
+# check is done before anything is computed or written.
+
+cimport numpy as cnp
+
+from fastnorm._core cimport fn_dtype
+
+
+# An input array cut in two by axis: x.shape[:axis] are rows, x.shape[axis:] are features.
+cdef struct Layout:
+    int axis
+    Py_ssize_t rows
+    Py_ssize_t features
+    int typenum
+    fn_dtype dtype
+
+
+cdef cnp.ndarray as_input(object a, str name)
+cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
+cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
+cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows)
+cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) except -1
+cdef double as_number(object value, str name, double highest) except? -1
+cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1
+
+cdef cnp.ndarray new_like(cnp.ndarray x)
+cdef cnp.ndarray new_features(cnp.ndarray x, const Layout *layout, int typenum)
+cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum)
+
+cdef int check_out(object out, cnp.ndarray x) except -1
+cdef int check_apart(cnp.ndarray a, str name, object b, str other) except -1
+cdef cnp.ndarray place_result(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d)
+cdef object deliver(cnp.ndarray result, object out)
+
+cdef void *data_or_null(cnp.ndarray a) noexcept

@@ -1,0 +1,325 @@
+"""Argument checks and results, shared by every family."""
+
+cimport numpy as cnp
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from libc.math cimport HUGE_VAL
+
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64
+
+import numbers
+import operator
+
+import numpy as np
+from numpy.exceptions import AxisError
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    bint PyArray_ISCARRAY_RO(cnp.ndarray a) noexcept
+    bint PyArray_ISWRITEABLE(cnp.ndarray a) noexcept
+    int NPY_HALF
+
+
+# ---- words for messages -----------------------------------------------------------------------------------------------
+
+cdef str shape_of(object a):
+    return str(tuple(a.shape))
+
+
+cdef str type_of(object a):
+    return type(a).__name__
+
+
+cdef object wrong_shape(object a, str name, expected, str where):
+    return ValueError(f"{name} has shape {shape_of(a)}, expected {tuple(expected)} = {where}")
+
+
+cdef str trailing(cnp.ndarray x, const Layout *layout):
+    return f"x.shape[{layout.axis - cnp.PyArray_NDIM(x)}:]"
+
+
+cdef str leading(cnp.ndarray x, const Layout *layout):
+    return f"x.shape[:{layout.axis - cnp.PyArray_NDIM(x)}]"
+
+
+# ---- inputs -----------------------------------------------------------------------------------------------------------
+
+cdef cnp.ndarray as_array(object a, str name):
+    """Any array-like as an ndarray that holds real numbers; TypeError for all else."""
+    if a is None:
+        raise TypeError(f"{name} is None, expected an array")
+    if isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, expected a plain one: fill it or drop its mask first")
+    cdef cnp.ndarray result = np.asarray(a)
+    kind = result.dtype.kind
+    if kind not in "fiub" or cnp.PyArray_TYPE(result) == cnp.NPY_LONGDOUBLE:
+        raise TypeError(f"{name} has dtype {result.dtype}, expected float32, float64, integers or booleans")
+    return result
+
+
+cdef inline cnp.ndarray plain(cnp.ndarray a, int typenum):
+    """a itself, or a C-contiguous, aligned, native copy of that dtype."""
+    if cnp.PyArray_TYPE(a) == typenum and PyArray_ISCARRAY_RO(a):
+        return a
+    return cnp.PyArray_FROM_OTF(a, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_FORCECAST)
+
+
+cdef cnp.ndarray as_input(object a, str name):
+    """x: at least 1-d, float32 or float64; integers and booleans become float64."""
+    cdef cnp.ndarray array
+    cdef int typenum
+    if cnp.PyArray_CheckExact(a):
+        array = <cnp.ndarray>a
+        typenum = cnp.PyArray_TYPE(array)
+        if ((typenum == cnp.NPY_FLOAT or typenum == cnp.NPY_DOUBLE) and PyArray_ISCARRAY_RO(array)
+                and cnp.PyArray_NDIM(array) > 0):
+            return array
+    array = as_array(a, name)
+    if cnp.PyArray_NDIM(array) == 0:
+        raise ValueError(f"{name} is 0-d, expected an array of at least one dimension")
+    typenum = cnp.PyArray_TYPE(array)
+    if typenum == NPY_HALF:
+        raise TypeError(f"{name} has dtype float16, which is not supported yet; expected float32 or float64")
+    return plain(array, cnp.NPY_FLOAT if typenum == cnp.NPY_FLOAT else cnp.NPY_DOUBLE)
+
+
+cdef bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int i, ndim = cnp.PyArray_NDIM(a)
+    if ndim != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    return True
+
+
+cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x):
+    """An input of x's shape, in x's dtype."""
+    cdef cnp.ndarray array
+    if cnp.PyArray_CheckExact(a):
+        array = <cnp.ndarray>a
+    else:
+        array = as_array(a, name)
+    if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x):
+        array = as_array(array, name)
+    if not same_shape(array, x):
+        raise wrong_shape(array, name, (<object>x).shape, "x.shape")
+    return plain(array, cnp.PyArray_TYPE(x))
+
+
+cdef bint has_shape(cnp.ndarray a, int ndim, const cnp.npy_intp *dims) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(a) != ndim:
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(a, i) != dims[i]:
+            return False
+    return True
+
+
+cdef bint has_features_shape(cnp.ndarray a, cnp.ndarray x, const Layout *layout) noexcept:
+    return has_shape(a, cnp.PyArray_NDIM(x) - layout.axis, cnp.PyArray_DIMS(x) + layout.axis)
+
+
+cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout):
+    """gamma or beta: None, or of shape x.shape[axis:], rounded once to x's dtype."""
+    cdef cnp.ndarray array
+    if a is None:
+        return None
+    if cnp.PyArray_CheckExact(a) and cnp.PyArray_TYPE(<cnp.ndarray>a) == layout.typenum:
+        array = <cnp.ndarray>a
+    else:
+        array = as_array(a, name)
+    if not has_features_shape(array, x, layout):
+        raise wrong_shape(array, name, (<object>x).shape[layout.axis:], trailing(x, layout))
+    return plain(array, layout.typenum)
+
+
+cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows):
+    """mean, rstd or a running statistic that is only read, as float64: one number a row, or one a feature."""
+    cdef cnp.ndarray array
+    if cnp.PyArray_CheckExact(a) and cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_DOUBLE:
+        array = <cnp.ndarray>a
+    else:
+        array = as_array(a, name)
+    if of_rows:
+        if not has_shape(array, layout.axis, cnp.PyArray_DIMS(x)):
+            raise wrong_shape(array, name, (<object>x).shape[:layout.axis], leading(x, layout))
+    elif not has_features_shape(array, x, layout):
+        raise wrong_shape(array, name, (<object>x).shape[layout.axis:], trailing(x, layout))
+    return plain(array, cnp.NPY_DOUBLE)
+
+
+cdef double as_number(object value, str name, double highest) except? -1:
+    """eps or momentum: a finite number in [0, highest]."""
+    cdef double number
+    if PyFloat_CheckExact(value):
+        number = PyFloat_AS_DOUBLE(value)
+    elif isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
+        number = float(value)
+    else:
+        raise TypeError(f"{name} is {value!r} of type {type_of(value)}, expected a number")
+    if not (0 <= number <= highest) or number == HUGE_VAL:
+        expected = "a finite number >= 0" if highest == HUGE_VAL else f"a number in [0, {highest:g}]"
+        raise ValueError(f"{name} is {value}, expected {expected}")
+    return number
+
+
+cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
+    """Splits x.shape at axis, the first of the trailing axes that are features."""
+    cdef int i, first, ndim = cnp.PyArray_NDIM(x)
+    if not PyLong_CheckExact(axis):
+        try:
+            axis = operator.index(axis)
+        except TypeError:
+            raise TypeError(f"axis is {axis!r} of type {type_of(axis)}, expected an integer") from None
+    if not -ndim <= axis < ndim:
+        raise AxisError(f"axis {axis} is out of bounds for x of {ndim} dimensions")
+    first = axis
+    layout.axis = first + ndim if first < 0 else first
+    layout.rows = layout.features = 1
+    for i in range(ndim):
+        if i < layout.axis:
+            layout.rows *= cnp.PyArray_DIM(x, i)
+        else:
+            layout.features *= cnp.PyArray_DIM(x, i)
+    layout.typenum = cnp.PyArray_TYPE(x)
+    layout.dtype = FN_FLOAT32 if layout.typenum == cnp.NPY_FLOAT else FN_FLOAT64
+    return 0
+
+
+# ---- results ----------------------------------------------------------------------------------------------------------
+
+cdef cnp.ndarray new_like(cnp.ndarray x):
+    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+
+
+cdef cnp.ndarray new_features(cnp.ndarray x, const Layout *layout, int typenum):
+    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x) - layout.axis, cnp.PyArray_DIMS(x) + layout.axis, typenum, 0)
+
+
+cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum):
+    return cnp.PyArray_EMPTY(layout.axis, cnp.PyArray_DIMS(x), typenum, 0)
+
+
+cdef void *data_or_null(cnp.ndarray a) noexcept:
+    return NULL if a is None else cnp.PyArray_DATA(a)
+
+
+# ---- arrays that are written ------------------------------------------------------------------------------------------
+
+cdef (size_t, size_t) extent(cnp.ndarray a) noexcept:
+    """First byte and one past the last byte of a."""
+    cdef size_t low = <size_t>cnp.PyArray_DATA(a), high = low
+    cdef Py_ssize_t reach
+    cdef int i
+    if cnp.PyArray_SIZE(a) == 0:
+        return low, low
+    for i in range(cnp.PyArray_NDIM(a)):
+        reach = (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+        if reach < 0:
+            low -= <size_t>(-reach)
+        else:
+            high += <size_t>reach
+    return low, high + <size_t>cnp.PyArray_ITEMSIZE(a)
+
+
+cdef bint overlaps(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether the memory ranges of a and b meet; arrays that only interleave count as overlapping."""
+    cdef size_t a_low, a_high, b_low, b_high
+    if a is None or b is None:
+        return False
+    a_low, a_high = extent(a)
+    b_low, b_high = extent(b)
+    return a_low < b_high and b_low < a_high
+
+
+cdef bint overlaps_itself(cnp.ndarray a):
+    """Whether two elements of a share memory."""
+    cdef Py_ssize_t span = cnp.PyArray_ITEMSIZE(a)
+    if cnp.PyArray_SIZE(a) < 2 or PyArray_ISCARRAY_RO(a):
+        return False
+    steps = sorted((abs(step), n) for step, n in zip((<object>a).strides, (<object>a).shape) if n > 1)
+    for step, n in steps:
+        if step < span:
+            break
+        span += (n - 1) * step
+    else:
+        return False
+    # strides that interlace: look at the place of every element
+    places = np.zeros(1, np.intp)
+    for step, n in steps:
+        places = np.add.outer(places, step * np.arange(n)).ravel()
+    places.sort()
+    return bool((np.diff(places) < a.itemsize).any())
+
+
+cdef int check_written(cnp.ndarray a, str name) except -1:
+    if not PyArray_ISWRITEABLE(a):
+        raise ValueError(f"{name} is read-only, expected a writable array")
+    if overlaps_itself(a):
+        raise ValueError(f"{name} overlaps itself: elements of it share memory, expected each in its own place")
+    return 0
+
+
+cdef cnp.ndarray require_ndarray(object a, str name):
+    if isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, expected a plain ndarray")
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"{name} is of type {type_of(a)}, expected a numpy.ndarray")
+    return <cnp.ndarray>a
+
+
+cdef int check_out(object out, cnp.ndarray x) except -1:
+    """out: None, or a writable ndarray of x's shape and dtype."""
+    cdef cnp.ndarray array
+    if out is None:
+        return 0
+    array = require_ndarray(out, "out")
+    if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x) or not array.dtype.isnative:
+        raise TypeError(f"out has dtype {array.dtype.str} ({array.dtype}), expected {x.dtype.str} ({x.dtype}), that of the result")
+    if not same_shape(array, x):
+        raise wrong_shape(array, "out", (<object>x).shape, "x.shape")
+    return check_written(array, "out")
+
+
+cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) except -1:
+    """A running statistic that will be updated in place: float32 or float64 of shape x.shape[axis:]."""
+    cdef cnp.ndarray array = require_ndarray(a, name)
+    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT and cnp.PyArray_TYPE(array) != cnp.NPY_DOUBLE:
+        raise TypeError(f"{name} has dtype {array.dtype}, expected float32 or float64")
+    if not has_features_shape(array, x, layout):
+        raise wrong_shape(array, name, (<object>x).shape[layout.axis:], trailing(x, layout))
+    return check_written(array, name)
+
+
+cdef int check_apart(cnp.ndarray a, str name, object b, str other) except -1:
+    if b is not None and overlaps(a, <cnp.ndarray>b) and np.shares_memory(a, b):
+        raise ValueError(f"{name} overlaps {other}, expected arrays that share no memory")
+    return 0
+
+
+cdef cnp.ndarray place_result(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d):
+    """Where kernels write: out itself if they can, else a fresh array that deliver() copies into out.
+
+    The result may lie exactly on x or `same`; any overlap beyond that, or with b, c or d, takes the fresh array.
+    """
+    cdef cnp.ndarray array
+    if out is None:
+        return new_like(x)
+    array = <cnp.ndarray>out
+    if not PyArray_ISCARRAY_RO(array) or overlaps(array, b) or overlaps(array, c) or overlaps(array, d):
+        return new_like(x)
+    if overlaps(array, x) and cnp.PyArray_DATA(array) != cnp.PyArray_DATA(x):
+        return new_like(x)
+    if overlaps(array, same) and cnp.PyArray_DATA(array) != cnp.PyArray_DATA(same):
+        return new_like(x)
+    return array
+
+
+cdef object deliver(cnp.ndarray result, object out):
+    if out is None or result is out:
+        return result
+    np.copyto(out, result)
+    return out

@@ -1,0 +1,288 @@
+"""BatchNorm: check, allocate, call."""
+
+cimport numpy as cnp
+from libc.math cimport HUGE_VAL
+
+from fastnorm._arguments cimport (
+    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out, check_running, cut,
+    data_or_null, deliver, new_features, place_result)
+from fastnorm._core cimport (
+    fn_batchnorm_bwd, fn_batchnorm_fwd, fn_batchnorm_inference, run_batch_norm, run_batch_norm_backward,
+    run_batch_norm_inference, run_update_running)
+
+cnp.import_array()
+
+
+cdef int check_running_pair(object mean, object var, object out, cnp.ndarray x, const Layout *layout) except -1:
+    if mean is None and var is None:
+        return 0
+    if mean is None or var is None:
+        missing, given = ("running_mean", "running_var") if mean is None else ("running_var", "running_mean")
+        raise ValueError(f"{missing} is None but {given} is given, expected both or neither")
+    check_running(mean, "running_mean", x, layout)
+    check_running(var, "running_var", x, layout)
+    check_apart(mean, "running_mean", var, "running_var")
+    check_apart(mean, "running_mean", out, "out")
+    check_apart(var, "running_var", out, "out")
+    return 0
+
+
+cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.ndarray m2, const Layout *layout,
+                        double momentum, bint unbiased) except -1:
+    """Moves both running statistics towards the batch; m2 becomes the batch variance on the way."""
+    cdef double count = <double>layout.rows
+    cdef double *var_of = <double *>cnp.PyArray_DATA(m2)
+    cdef Py_ssize_t j
+    if layout.rows == 0:
+        return 0
+    if unbiased and layout.rows > 1:
+        count -= 1
+    for j in range(layout.features):
+        var_of[j] = var_of[j] / count
+    run_update_running(mean, <const double *>cnp.PyArray_DATA(batch_mean), layout.features, momentum)
+    run_update_running(var, var_of, layout.features, momentum)
+    return 0
+
+
+def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None, running_var=None, momentum=0.1,
+               unbiased=True, out=None, return_stats=False):
+    """Normalize each feature of x over the batch (training): ``y = (x - mean) / sqrt(var + eps) * gamma + beta``.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
+        and byte order.
+    gamma, beta : array_like, optional
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+    axis : int, optional
+        First of the trailing axes that are features; the statistics are taken over all axes before it. -1 normalizes
+        each channel, 1 each position of each channel.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    running_mean, running_var : ndarray, optional
+        Both or neither: float32 or float64 of shape ``x.shape[axis:]``, updated in place to
+        ``(1 - momentum) * old + momentum * batch``, rounded once. Left alone if the batch has no rows.
+    momentum : float, optional
+        Weight of this batch in the running statistics, in [0, 1].
+    unbiased : bool, optional
+        Whether running_var takes the unbiased variance (of more than one row). y always uses the biased one.
+    out : ndarray, optional
+        Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
+    return_stats : bool, optional
+        Whether to return mean and rstd too, as `batch_norm_backward` wants them.
+
+    Returns
+    -------
+    y : ndarray
+        Of x's shape and dtype; ``out`` if that was given.
+    mean, rstd : ndarray
+        Only with ``return_stats``: float64, of shape ``x.shape[axis:]``. ``rstd = 1 / sqrt(var + eps)``, var biased.
+
+    Raises
+    ------
+    TypeError
+        For complex, object, string, datetime, longdouble, float16 or masked arrays; an eps, momentum or axis that is no
+        number; an ``out`` of another dtype; running statistics that are no float32 or float64 ndarrays.
+    ValueError
+        For a 0-d x, a wrong shape, an eps or momentum out of range, arrays to be written that are read-only, overlap
+        themselves or each other.
+    numpy.exceptions.AxisError
+        For an axis that x does not have.
+
+    Notes
+    -----
+    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y). NaN and infinity spoil their own
+    channel only. The bits do not depend on the number of threads or on the CPU.
+
+    References
+    ----------
+    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> fastnorm.batch_norm(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), eps=0).round(3)
+    array([[-1.225, -1.225],
+           [ 0.   ,  0.   ],
+           [ 1.225,  1.225]])
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
+    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
+    cdef double momentum_value = as_number(momentum, "momentum", 1)
+    cdef bint stats = return_stats, unbiased_variance = unbiased
+    check_out(out, x_array)
+    check_running_pair(running_mean, running_var, out, x_array, &layout)
+    cdef bint running = running_mean is not None
+    cdef cnp.ndarray y = place_result(out, x_array, None, gamma_array, beta_array, None)
+    cdef cnp.ndarray mean = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats or running else None
+    cdef cnp.ndarray rstd = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats else None
+    cdef cnp.ndarray m2 = new_features(x_array, &layout, cnp.NPY_DOUBLE) if running else None
+    cdef fn_batchnorm_fwd op
+    op.m = layout.rows
+    op.c = layout.features
+    op.x = cnp.PyArray_DATA(x_array)
+    op.gamma = data_or_null(gamma_array)
+    op.beta = data_or_null(beta_array)
+    op.y = cnp.PyArray_DATA(y)
+    op.mean = <double *>data_or_null(mean)
+    op.rstd = <double *>data_or_null(rstd)
+    op.m2 = <double *>data_or_null(m2)
+    op.eps = eps_value
+    run_batch_norm(&op, layout.dtype)
+    if running:
+        update_running(running_mean, running_var, mean, m2, &layout, momentum_value, unbiased_variance)
+    if stats:
+        return deliver(y, out), mean, rstd
+    return deliver(y, out)
+
+
+def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None):
+    """Normalize x with given statistics: ``y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta``.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
+        and byte order.
+    running_mean, running_var : array_like
+        Statistics of shape ``x.shape[axis:]``, read as float64.
+    gamma, beta : array_like, optional
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+    axis : int, optional
+        First of the trailing axes that are features.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    out : ndarray, optional
+        Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
+
+    Returns
+    -------
+    y : ndarray
+        Of x's shape and dtype; ``out`` if that was given.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `batch_norm` does.
+
+    Notes
+    -----
+    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y).
+
+    References
+    ----------
+    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> fastnorm.batch_norm_inference(np.array([[1.0, 10.0]]), [0.0, 8.0], [4.0, 1.0], eps=0)
+    array([[0.5, 2. ]])
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
+    cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
+    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
+    check_out(out, x_array)
+    cdef cnp.ndarray y = place_result(out, x_array, None, gamma_array, beta_array, mean_array)
+    if y is out:
+        y = place_result(out, x_array, None, var_array, None, None)
+    cdef fn_batchnorm_inference op
+    op.m = layout.rows
+    op.c = layout.features
+    op.x = cnp.PyArray_DATA(x_array)
+    op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
+    op.running_var = <const double *>cnp.PyArray_DATA(var_array)
+    op.gamma = data_or_null(gamma_array)
+    op.beta = data_or_null(beta_array)
+    op.y = cnp.PyArray_DATA(y)
+    op.eps = eps_value
+    run_batch_norm_inference(&op, layout.dtype)
+    return deliver(y, out)
+
+
+def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
+    """Gradients of `batch_norm`.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of y, of x's shape; rounded to x's dtype.
+    x : array_like
+        The input of the forward call.
+    mean, rstd : array_like
+        What the forward call returned with ``return_stats=True``: shape ``x.shape[axis:]``, read as float64.
+    gamma : array_like, optional
+        The scale of the forward call.
+    axis : int, optional
+        First of the trailing axes that are features.
+    out : ndarray, optional
+        Where to write dx: x's shape and dtype. May be x or dy itself.
+
+    Returns
+    -------
+    dx : ndarray
+        Of x's shape and dtype.
+    dgamma : ndarray or None
+        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+    dbeta : ndarray
+        Likewise, always returned.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `batch_norm` does.
+
+    Notes
+    -----
+    With ``xhat = (x - mean) * rstd`` and m rows: ``dgamma = sum(dy * xhat)``, ``dbeta = sum(dy)``,
+    ``dx = gamma * rstd * (dy - dbeta / m - xhat * dgamma / m)``. The error is at most 4 eps: of dx relative to the larger
+    of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to the larger of their size and the
+    root of the sum of their squared terms.
+
+    References
+    ----------
+    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> x = np.array([[1.0], [2.0], [4.0]])
+    >>> y, mean, rstd = fastnorm.batch_norm(x, return_stats=True)
+    >>> dx, dgamma, dbeta = fastnorm.batch_norm_backward(np.array([[1.0], [0.0], [0.0]]), x, mean, rstd)
+    >>> dx.round(3).ravel(), dgamma, dbeta
+    (array([ 0.191, -0.286,  0.095]), None, array([1.]))
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, False)
+    cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, False)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    check_out(out, x_array)
+    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, rstd_array)
+    cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
+    cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
+    cdef fn_batchnorm_bwd op
+    op.m = layout.rows
+    op.c = layout.features
+    op.dy = cnp.PyArray_DATA(dy_array)
+    op.x = cnp.PyArray_DATA(x_array)
+    op.mean = <const double *>cnp.PyArray_DATA(mean_array)
+    op.rstd = <const double *>cnp.PyArray_DATA(rstd_array)
+    op.gamma = data_or_null(gamma_array)
+    op.dx = cnp.PyArray_DATA(dx)
+    op.dgamma = data_or_null(dgamma)
+    op.dbeta = cnp.PyArray_DATA(dbeta)
+    run_batch_norm_backward(&op, layout.dtype)
+    return deliver(dx, out), dgamma, dbeta

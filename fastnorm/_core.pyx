@@ -1,0 +1,273 @@
+"""The compiled core: which kernels run, on how many threads."""
+
+cimport numpy as cnp
+from libc.stdlib cimport free, malloc
+
+import os
+import sys
+import warnings
+
+import numpy as np
+
+from fastnorm._version import version as _version
+
+cnp.import_array()
+
+cdef extern from "fastnorm.h" nogil:
+    pass
+
+cdef extern from "drivers.h" nogil:
+    int fn_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype)
+    int fn_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+    int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
+    int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
+    int fn_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
+    void fn_update_running(void *running, const double *batch, Py_ssize_t c, double momentum, fn_dtype dtype)
+
+cdef extern from "dispatch.h" nogil:
+    ctypedef struct fn_cpu_features:
+        int avx2, avx512, neon
+    fn_cpu_features fn_cpu_detect()
+    size_t fn_cpu_last_cache_bytes()
+    void fn_dispatch_init(fn_cpu_features enabled)
+    int fn_isa_count()
+    const char *fn_isa_name(int i)
+    int fn_isa_current()
+    void fn_isa_use(int i)
+
+cdef extern from "parallel.h" nogil:
+    void fn_parallel_init()
+    int fn_get_num_threads()
+    void fn_set_num_threads(int n)
+    int fn_swap_local_num_threads(int n)
+
+cdef extern from "build_info.h":
+    const char *FN_COMPILER
+
+cdef enum:
+    # Traffic from which the GIL is released. Taking it back beside a busy Python thread can cost a switch interval of
+    # 5 ms, so only work of that order (at some 10 GB/s) may pay for it.
+    LONG_WORK_BYTES = 2 * 1024 * 1024
+
+
+# ---- kernels ----------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_long(Py_ssize_t rows, Py_ssize_t features, fn_dtype dtype) noexcept nogil:
+    return rows * features > LONG_WORK_BYTES // (8 if dtype == FN_FLOAT32 else 16)
+
+
+cdef int out_of_memory() except -1:
+    raise MemoryError("fastnorm: no memory for scratch")
+
+
+cdef int run_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype) except -1:
+    cdef int status
+    if is_long(op.m, op.n, dtype):
+        with nogil:
+            status = fn_layer_norm(op, dtype)
+    else:
+        status = fn_layer_norm(op, dtype)
+    return out_of_memory() if status else 0
+
+
+cdef int run_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype) except -1:
+    cdef int status
+    if is_long(op.m, op.n, dtype):
+        with nogil:
+            status = fn_layer_norm_backward(op, dtype)
+    else:
+        status = fn_layer_norm_backward(op, dtype)
+    return out_of_memory() if status else 0
+
+
+cdef int run_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype) except -1:
+    cdef int status
+    if is_long(op.m, op.c, dtype):
+        with nogil:
+            status = fn_batch_norm(op, dtype)
+    else:
+        status = fn_batch_norm(op, dtype)
+    return out_of_memory() if status else 0
+
+
+cdef int run_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype) except -1:
+    cdef int status
+    if is_long(op.m, op.c, dtype):
+        with nogil:
+            status = fn_batch_norm_inference(op, dtype)
+    else:
+        status = fn_batch_norm_inference(op, dtype)
+    return out_of_memory() if status else 0
+
+
+cdef int run_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype) except -1:
+    cdef int status
+    if is_long(op.m, op.c, dtype):
+        with nogil:
+            status = fn_batch_norm_backward(op, dtype)
+    else:
+        status = fn_batch_norm_backward(op, dtype)
+    return out_of_memory() if status else 0
+
+
+cdef int run_update_running(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1:
+    cdef int typenum = cnp.PyArray_TYPE(running)
+    # strided, misaligned or byte-swapped statistics are updated in a plain copy that is written back
+    cdef cnp.ndarray plain = cnp.PyArray_FROM_OTF(running, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
+    fn_update_running(cnp.PyArray_DATA(plain), batch, c, momentum, FN_FLOAT32 if typenum == cnp.NPY_FLOAT else FN_FLOAT64)
+    if plain is not running:
+        np.copyto(running, plain)
+    return 0
+
+
+# ---- which kernels ----------------------------------------------------------------------------------------------------
+
+cdef fn_cpu_features detected = fn_cpu_detect()
+
+__cpu_features__ = {"AVX2": bool(detected.avx2), "AVX512": bool(detected.avx512), "NEON": bool(detected.neon)}
+
+
+cdef fn_cpu_features enabled_features():
+    """The detected features less those that FASTNORM_DISABLE_CPU_FEATURES names."""
+    cdef fn_cpu_features enabled = detected
+    for name in os.environ.get("FASTNORM_DISABLE_CPU_FEATURES", "").replace(",", " ").split():
+        if name.upper() not in __cpu_features__:
+            warnings.warn(
+                f"FASTNORM_DISABLE_CPU_FEATURES names {name!r}, which is none of {', '.join(__cpu_features__)}; ignored",
+                RuntimeWarning, stacklevel=2)
+        elif name.upper() == "AVX2":
+            enabled.avx2 = enabled.avx512 = False  # AVX-512 kernels use AVX2 too
+        elif name.upper() == "AVX512":
+            enabled.avx512 = False
+        else:
+            enabled.neon = False
+    return enabled
+
+
+def isas():
+    """Names of the kernel tables that can run here, best last."""
+    return tuple(fn_isa_name(i).decode() for i in range(fn_isa_count()))
+
+
+def use_isa(name):
+    """Switch to another kernel table and return the name of the one before; for tests and measurements."""
+    names = isas()
+    if name not in names:
+        raise ValueError(f"isa is {name!r}, expected one of {names}")
+    before = names[fn_isa_current()]
+    fn_isa_use(names.index(name))
+    return before
+
+
+# ---- threads ----------------------------------------------------------------------------------------------------------
+
+cdef int as_thread_count(object n) except -1:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"n is {n!r} of type {type(n).__name__}, expected an integer")
+    count = n.__index__()
+    if not 1 <= count <= 2**31 - 1:
+        raise ValueError(f"n is {count}, expected a number of threads >= 1")
+    return count
+
+
+def get_num_threads():
+    """Return the number of threads that calls from this thread may use.
+
+    Returns
+    -------
+    int
+        What `threads` or `set_num_threads` gave, else FASTNORM_NUM_THREADS, else OMP_NUM_THREADS, else the cores that the
+        affinity mask and the cgroup CPU quota allow.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> fastnorm.get_num_threads() >= 1
+    True
+    """
+    return fn_get_num_threads()
+
+
+def set_num_threads(n):
+    """Set the number of threads for the whole process.
+
+    Parameters
+    ----------
+    n : int
+        At least 1; taken as it is, even above the number of cores. Results have the same bits for every n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n is no integer, or below 1.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> before = fastnorm.get_num_threads()
+    >>> fastnorm.set_num_threads(1)
+    >>> fastnorm.get_num_threads()
+    1
+    >>> fastnorm.set_num_threads(before)
+    """
+    fn_set_num_threads(as_thread_count(n))
+
+
+class threads:
+    """Context manager: the number of threads for calls made by this thread, inside the block.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n is no integer, or below 1.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> with fastnorm.threads(1):
+    ...     fastnorm.get_num_threads()
+    1
+    """
+
+    def __init__(self, n):
+        self._n = as_thread_count(n)
+        self._before = []
+
+    def __enter__(self):
+        self._before.append(fn_swap_local_num_threads(self._n))
+        return self
+
+    def __exit__(self, *exc_info):
+        fn_swap_local_num_threads(self._before.pop())
+
+
+# ---- configuration ----------------------------------------------------------------------------------------------------
+
+def show_config():
+    """Print the version, the compiler, the kernels in use and available, the threads and the cache of results.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> fastnorm.show_config()  # doctest: +ELLIPSIS
+    fastnorm ...
+    """
+    names = isas()
+    found = [name for name, present in __cpu_features__.items() if present]
+    print(f"fastnorm {_version}")
+    print(f"  compiler        {FN_COMPILER.decode()}")
+    print(f"  python, numpy   {sys.version.split()[0]}, {np.__version__}")
+    print(f"  cpu features    {' '.join(found) or 'none that matter'}")
+    print(f"  isa in use      {names[fn_isa_current()]}")
+    print(f"  isas available  {', '.join(names)}")
+    print(f"  threads         {fn_get_num_threads()}")
+    print(f"  cache           last level {fn_cpu_last_cache_bytes() / 2**20:.0f} MB; no result buffers are kept")
+
+
+fn_dispatch_init(enabled_features())
+fn_parallel_init()

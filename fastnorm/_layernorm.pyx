@@ -1,0 +1,167 @@
+"""LayerNorm: check, allocate, call."""
+
+cimport numpy as cnp
+from libc.math cimport HUGE_VAL
+
+from fastnorm._arguments cimport (
+    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
+    new_features, new_rows, place_result)
+from fastnorm._core cimport fn_layernorm_bwd, fn_layernorm_fwd, run_layer_norm, run_layer_norm_backward
+
+cnp.import_array()
+
+
+def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_stats=False):
+    """Normalize each row of x over its trailing axes: ``y = (x - mean) / sqrt(var + eps) * gamma + beta``.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+    gamma, beta : array_like, optional
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+    axis : int, optional
+        First of the trailing axes that are normalized over.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    out : ndarray, optional
+        Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
+    return_stats : bool, optional
+        Whether to return mean and rstd too, as `layer_norm_backward` wants them.
+
+    Returns
+    -------
+    y : ndarray
+        Of x's shape and dtype; ``out`` if that was given.
+    mean, rstd : ndarray
+        Only with ``return_stats``: float64, of shape ``x.shape[:axis]``. ``rstd = 1 / sqrt(var + eps)``, var biased.
+
+    Raises
+    ------
+    TypeError
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, an eps or axis that is no number,
+        an ``out`` of another dtype.
+    ValueError
+        For a 0-d x, a wrong shape, an eps that is negative or not finite, an ``out`` that is read-only or overlaps itself.
+    numpy.exceptions.AxisError
+        For an axis that x does not have.
+
+    Notes
+    -----
+    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y), and a row gives the same bits alone
+    and in any batch. NaN and infinity spoil their own row only.
+
+    References
+    ----------
+    Ba, Kiros & Hinton, "Layer Normalization", arXiv:1607.06450, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> fastnorm.layer_norm(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]), eps=0).round(3)
+    array([[-1.225,  0.   ,  1.225],
+           [-1.225,  0.   ,  1.225]])
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
+    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
+    cdef bint stats = return_stats
+    check_out(out, x_array)
+    cdef cnp.ndarray y = place_result(out, x_array, None, gamma_array, beta_array, None)
+    cdef cnp.ndarray mean = new_rows(x_array, &layout, cnp.NPY_DOUBLE) if stats else None
+    cdef cnp.ndarray rstd = new_rows(x_array, &layout, cnp.NPY_DOUBLE) if stats else None
+    cdef fn_layernorm_fwd op
+    op.m = layout.rows
+    op.n = layout.features
+    op.x = cnp.PyArray_DATA(x_array)
+    op.gamma = data_or_null(gamma_array)
+    op.beta = data_or_null(beta_array)
+    op.y = cnp.PyArray_DATA(y)
+    op.mean = <double *>data_or_null(mean)
+    op.rstd = <double *>data_or_null(rstd)
+    op.eps = eps_value
+    run_layer_norm(&op, layout.dtype)
+    if stats:
+        return deliver(y, out), mean, rstd
+    return deliver(y, out)
+
+
+def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
+    """Gradients of `layer_norm`.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of y, of x's shape; rounded to x's dtype.
+    x : array_like
+        The input of the forward call.
+    mean, rstd : array_like
+        What the forward call returned with ``return_stats=True``: shape ``x.shape[:axis]``, read as float64.
+    gamma : array_like, optional
+        The scale of the forward call.
+    axis : int, optional
+        First of the trailing axes that were normalized over.
+    out : ndarray, optional
+        Where to write dx: x's shape and dtype. May be x or dy itself.
+
+    Returns
+    -------
+    dx : ndarray
+        Of x's shape and dtype.
+    dgamma : ndarray or None
+        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+    dbeta : ndarray
+        Likewise, always returned.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `layer_norm` does.
+
+    Notes
+    -----
+    With ``g = dy * gamma`` and ``xhat = (x - mean) * rstd``: ``dx = rstd * (g - mean(g) - xhat * mean(g * xhat))``, means
+    over the normalized axes; ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)`` over the others. The error is at most 4
+    eps: of dx relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to
+    the larger of their size and the root of the sum of their squared terms.
+
+    References
+    ----------
+    Ba, Kiros & Hinton, "Layer Normalization", arXiv:1607.06450, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> x = np.array([[1.0, 2.0, 4.0]])
+    >>> y, mean, rstd = fastnorm.layer_norm(x, return_stats=True)
+    >>> dx, dgamma, dbeta = fastnorm.layer_norm_backward(np.array([[1.0, 0.0, 0.0]]), x, mean, rstd)
+    >>> dx.round(3), dgamma, dbeta
+    (array([[ 0.191, -0.286,  0.095]]), None, array([1., 0., 0.]))
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, True)
+    cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, True)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    check_out(out, x_array)
+    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, rstd_array)
+    cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
+    cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
+    cdef fn_layernorm_bwd op
+    op.m = layout.rows
+    op.n = layout.features
+    op.dy = cnp.PyArray_DATA(dy_array)
+    op.x = cnp.PyArray_DATA(x_array)
+    op.mean = <const double *>cnp.PyArray_DATA(mean_array)
+    op.rstd = <const double *>cnp.PyArray_DATA(rstd_array)
+    op.gamma = data_or_null(gamma_array)
+    op.dx = cnp.PyArray_DATA(dx)
+    op.dgamma = data_or_null(dgamma)
+    op.dbeta = cnp.PyArray_DATA(dbeta)
+    run_layer_norm_backward(&op, layout.dtype)
+    return deliver(dx, out), dgamma, dbeta

@@ -1,0 +1,1 @@
+"""What the tests share: awkward arrays, the table of operations, errors in eps, ISAs."""

@@ -1,0 +1,211 @@
+"""Awkward arrays: by what they hold (`DISTRIBUTIONS`) and by how they lie in memory (`LAYOUTS`)."""
+
+import tempfile
+
+import numpy as np
+
+DTYPES = (np.float32, np.float64)
+
+# What an array holds. Each entry draws float64 numbers that are rounded to the dtype under test.
+# All but "denormal" stay accurate at any eps; their spread is never lost in the default eps
+# except where that is the point (tiny, denormal, constant).
+
+
+def _normal(rng, shape):
+    return rng.standard_normal(shape)
+
+
+def _first_row_outlier(rng, shape):
+    # A shift taken from the first row is a very bad shift.
+    a = rng.standard_normal(shape)
+    a[:1] *= 1e6
+    return a
+
+
+def _sorted(rng, shape):
+    # Sorted along rows and along columns: every partial sum is far from the mean of the whole.
+    return np.sort(rng.standard_normal(shape), axis=None).reshape(shape)
+
+
+def _alternating(rng, shape):
+    sign = 1 - 2 * (np.indices(shape).sum(axis=0) % 2)
+    return 1e4 * sign + rng.standard_normal(shape)
+
+
+def _feature_scales(rng, shape):
+    scales = 10.0 ** rng.uniform(-4, 4, shape[-1:])
+    return scales * (rng.standard_normal(shape) + rng.standard_normal(shape[-1:]))
+
+
+def _spikes(rng, shape):
+    return np.where(rng.random(shape) < 0.02, 1e3, 0.0)
+
+
+DISTRIBUTIONS = {
+    "normal": _normal,
+    "uniform": lambda rng, shape: rng.random(shape),
+    "mean_1e3": lambda rng, shape: 1e3 + rng.standard_normal(shape),
+    "mean_1e6": lambda rng, shape: 1e6 + rng.standard_normal(shape),
+    "mean_-1e6": lambda rng, shape: -1e6 + rng.standard_normal(shape),
+    "first_row_outlier": _first_row_outlier,
+    "sorted": _sorted,
+    "constant": lambda rng, shape: np.full(shape, 0.1),
+    "alternating": _alternating,
+    "cauchy": lambda rng, shape: rng.standard_cauchy(shape),
+    "feature_scales": _feature_scales,
+    "spikes": _spikes,
+    "1e25": lambda rng, shape: 1e25 * rng.standard_normal(shape),
+    "mean_1e25": lambda rng, shape: 1e25 * (100 + rng.standard_normal(shape)),
+    "1e-25": lambda rng, shape: 1e-25 * rng.standard_normal(shape),
+}
+
+
+def draw(distribution, rng, shape, dtype):
+    """An array of `shape` and `dtype` from one of `DISTRIBUTIONS`, or of denormal numbers."""
+    if distribution == "denormal":
+        smallest = np.finfo(dtype).smallest_subnormal
+        return (rng.integers(-1000, 1000, shape) * smallest).astype(dtype)
+    return DISTRIBUTIONS[distribution](rng, shape).astype(dtype)
+
+
+def hostile(rng, shape, dtype):
+    """Neighbours that have nothing in common: every row, or column, of another distribution.
+
+    A kernel that looks after a bad row or channel (not finite, out of range, constant) must not
+    change a bit of the next one, so both directions come mixed. For comparing bits, not errors.
+    """
+    names = [*DISTRIBUTIONS, "denormal", "nan", "inf"]
+    a = rng.standard_normal(shape)
+    rows = a.reshape(shape[0] if len(shape) > 1 else 1, -1)
+    some_rows = rng.choice(len(rows), min(50, rng.binomial(len(rows), 0.3)), replace=False)
+    some_columns = rng.choice(rows.shape[1], min(50, rng.binomial(rows.shape[1], 0.1)), replace=False)
+    for line in (*rows[some_rows], *rows.T[some_columns]):
+        name = names[rng.integers(len(names))]
+        if name in ("nan", "inf"):
+            line[rng.integers(line.size)] = float(name)
+        else:
+            line[:] = draw(name, rng, line.shape, dtype)
+    with np.errstate(all="ignore"):
+        return a.astype(dtype)
+
+
+# How an array lies in memory. Each entry gives the values of `a` in another layout; all but
+# "read_only" and "memory_mapped" can be written to.
+
+
+class Subclass(np.ndarray):
+    """A subclass that only has another type."""
+
+
+def _strided(a):
+    wide = np.empty(a.shape[:-1] + (2 * a.shape[-1],), a.dtype)
+    wide[...] = 77
+    wide[..., ::2] = a
+    return wide[..., ::2]
+
+
+def _every_third_row(a):
+    wide = np.full((3 * len(a),) + a.shape[1:], 77, a.dtype)
+    wide[::3] = a
+    return wide[::3]
+
+
+def _rows_apart(a):
+    # Rows are contiguous but not next to each other, and start off any vector boundary.
+    wide = np.full(a.shape[:-1] + (a.shape[-1] + 3,), 77, a.dtype)
+    wide[..., 1:-2] = a
+    return wide[..., 1:-2]
+
+
+def _negative(a):
+    backwards = (slice(None, None, -1),) * a.ndim
+    return a[backwards].copy()[backwards]
+
+
+def _misaligned(a):
+    raw = np.empty(a.nbytes + 1, np.uint8)[1:]
+    result = raw.view(a.dtype).reshape(a.shape)
+    result[...] = a
+    return result
+
+
+def _field(a):
+    # A column of a packed table: strides are no multiple of the item size.
+    table = np.zeros(a.shape, [("tag", np.uint8), ("value", a.dtype)])
+    table["value"] = a
+    return table["value"]
+
+
+def _read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def _memory_mapped(a):
+    if a.size == 0:
+        return _read_only(a)  # an empty file cannot be mapped
+    with tempfile.TemporaryFile() as file:
+        file.write(np.ascontiguousarray(a).tobytes())
+        file.flush()
+        return np.memmap(file, a.dtype, "r", shape=a.shape)
+
+
+WRITEABLE_LAYOUTS = {
+    "strided": _strided,
+    "every_third_row": _every_third_row,
+    "rows_apart": _rows_apart,
+    "negative": _negative,
+    "transposed": lambda a: a.T.copy().T,
+    "misaligned": _misaligned,
+    "field": _field,
+}
+
+LAYOUTS = {
+    **WRITEABLE_LAYOUTS,
+    "big_endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "little_endian": lambda a: a.astype(a.dtype.newbyteorder("<")),
+    "big_endian_strided": lambda a: _strided(a.astype(a.dtype.newbyteorder(">"))),
+    "read_only": _read_only,
+    "memory_mapped": _memory_mapped,
+    "subclass": lambda a: a.copy().view(Subclass),
+}
+
+EMPTY_SHAPES = [(0,), (0, 5), (5, 0), (0, 0), (2, 0, 3), (2, 3, 0), (0, 3, 4, 5), (3, 4, 0, 5)]
+
+
+# What the tests compare with.
+
+
+def same_bits(a, b):
+    """Whether two arrays are the same in shape, dtype and every bit, the bits of NaNs aside."""
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    numbers = ~np.isnan(a)
+    unsigned = f"u{a.itemsize}"
+    return np.array_equal(numbers, ~np.isnan(b)) and np.array_equal(
+        a.view(unsigned)[numbers], b.view(unsigned)[numbers]
+    )
+
+
+def assert_same_bits(got, expected, what=""):
+    """Compare dicts of outputs, None for None, with `same_bits`."""
+    assert got.keys() == expected.keys()
+    for name, b in expected.items():
+        a = got[name]
+        if a is None or b is None:
+            assert a is b, f"{what}: {name} is {a}, expected {b}"
+        elif not same_bits(a, b):
+            raise AssertionError(f"{what}: {name} differs: {_difference(a, b)}")
+
+
+def _difference(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return f"{a.dtype} {a.shape}, expected {b.dtype} {b.shape}"
+    bad = np.argwhere((a != b) & ~(np.isnan(a) & np.isnan(b)))
+    if len(bad) == 0:
+        return "the signs of zeros"
+    first = tuple(int(i) for i in bad[0])
+    return f"{len(bad)} of {a.size}, first at {first}: {a[first]!r}, expected {b[first]!r}"

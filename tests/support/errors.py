@@ -1,0 +1,84 @@
+"""Errors in eps of the dtype of `x`, against the reference in a wider dtype.
+
+What one eps is relative to, with everything taken from the truth:
+
+==============  ==================================================================================
+y               the largest ``|y|``
+dx              the larger of the largest ``|dx|`` and the largest ``|rstd * gamma * dy|``
+dgamma, dbeta   the larger of ``|dgamma|`` and the root of the sum of the squared terms that it
+                is the sum of, largest over the array
+mean            the largest ``|x - mean|`` of this row or channel (what `y` is made from)
+rstd            itself
+==============  ==================================================================================
+
+A backward pass is judged on the mean and rstd that it was given. No unit is smaller than the
+smallest number of the dtype: there is nothing finer to be right to.
+"""
+
+import numpy as np
+
+LIMIT = 4
+"""The promise: no error above this many eps, whatever the data."""
+
+WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+HAS_WIDER = {dtype: np.finfo(wide).eps < np.finfo(dtype).eps for dtype, wide in WIDER.items()}
+
+
+def truth(op, arguments):
+    """The outputs of `op` by name, computed in the wider dtype."""
+    wide = WIDER[arguments["x"].dtype]
+    arguments = {k: v for k, v in arguments.items() if k not in op.updated}
+    for name in op.data:
+        # In this order sums over rows run along memory, where NumPy adds pairwise.
+        arguments[name] = arguments[name].astype(arguments[name].dtype, order="F")
+    results = op.reference(**arguments, dtype=wide)
+    results = results if isinstance(results, tuple) else (results,)
+    return dict(zip(op.outputs, results, strict=True))
+
+
+def errors(op, arguments, results, true=None):
+    """The error of each output in eps, by name; outputs that are None in both are left out."""
+    true = truth(op, arguments) if true is None else true
+    info = np.finfo(arguments["x"].dtype)
+    found = {}
+    for name, expected in true.items():
+        got = results[name]
+        if got is None and expected is None:
+            continue
+        unit = info.eps * _scale(name, op, arguments, true)
+        if name == "mean":  # a float64 cannot hold the mean of huge data to that
+            unit = unit + np.finfo(np.float64).eps * np.abs(expected)
+        unit = np.maximum(unit, info.smallest_subnormal)
+        error = np.abs(np.asarray(got).astype(expected.dtype) - expected) / unit
+        worst = np.max(error, initial=0)
+        found[name] = np.inf if np.isnan(worst) else float(worst)
+    return found
+
+
+def assert_accurate(op, arguments, results, what="", true=None):
+    found = errors(op, arguments, results, true)
+    assert max(found.values(), default=0) <= LIMIT, f"{what}: errors in eps: {found}"
+
+
+def _largest(a):
+    return np.max(np.abs(a), initial=0)
+
+
+def _scale(name, op, arguments, true):
+    if name in ("y", "rstd"):
+        return _largest(true[name]) if name == "y" else np.abs(true[name])
+    wide = WIDER[arguments["x"].dtype]
+    x, axis = arguments["x"].astype(wide), arguments["axis"] % arguments["x"].ndim
+    reduced = tuple(range(axis, x.ndim)) if op.family == "layernorm" else tuple(range(axis))
+    if name == "mean":
+        mean = np.expand_dims(true["mean"], reduced)
+        return np.max(np.abs(x - mean), axis=reduced, initial=0)
+    dy = arguments["dy"].astype(wide)
+    mean = np.expand_dims(np.asarray(arguments["mean"], wide), reduced)
+    rstd = np.expand_dims(np.asarray(arguments["rstd"], wide), reduced)
+    if name == "dx":
+        gamma = 1 if arguments["gamma"] is None else arguments["gamma"].astype(wide)
+        return max(_largest(true["dx"]), _largest(rstd * gamma * dy))
+    terms = {"dgamma": dy * (x - mean) * rstd, "dbeta": dy}[name]
+    root = np.sqrt(np.square(terms).sum(axis=tuple(range(axis))))
+    return max(_largest(true[name]), _largest(root))

@@ -1,0 +1,161 @@
+"""The table of operations. One row here gives an operation all the generic tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import fastnorm
+from fastnorm import reference
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A public operation: what it takes, what it gives, and how to call it in a test."""
+
+    name: str
+    family: str
+    """"layernorm": every row by itself. "batchnorm": every channel by itself."""
+    draw: Callable[..., dict]
+    """``draw(x, axis, rng, dy, eps)``: all arguments for this `x`, as keywords."""
+    outputs: tuple[str, ...]
+    """The names of the results in order; the first is the one that `out` is for."""
+    data: tuple[str, ...]
+    """The arguments of the shape of `x`; each of them may be `out`."""
+    parameters: tuple[str, ...]
+    """The array arguments of the shape of the features or of the statistics."""
+    optional: tuple[str, ...] = ("gamma", "beta")
+    """The parameters that may be None."""
+    updated: tuple[str, ...] = ()
+    """The arguments that the call changes."""
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def function(self):
+        return getattr(fastnorm, self.name)
+
+    @property
+    def reference(self):
+        return getattr(reference, self.name)
+
+    def __call__(self, arguments, **more):
+        """All outputs by name, those that are updated in place among them.
+
+        The arguments in `updated` are copied first, so that one set serves many calls.
+        """
+        arguments = {**arguments, **more}
+        for name in self.updated:
+            if arguments.get(name) is not None:
+                arguments[name] = np.array(arguments[name])
+        results = self.function(**arguments)
+        results = results if isinstance(results, tuple) else (results,)
+        named = dict(zip(self.outputs, results, strict=True))
+        return named | {name: arguments[name] for name in self.updated}
+
+    def without_parameters(self, arguments):
+        """The same call with None for `gamma` and `beta`."""
+        return {**arguments, **{name: None for name in self.optional if name in arguments}}
+
+
+def _gamma(rng, shape, dtype):
+    return (rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)).astype(dtype)
+
+
+def _beta(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _statistics(forward, x, axis, eps):
+    """The float64 mean and rstd of `x`, as the forward pass would have given them."""
+    _, mean, rstd = forward(
+        x.astype(np.longdouble, order="F"), axis=axis, eps=eps, return_stats=True
+    )
+    return mean.astype(np.float64), rstd.astype(np.float64)
+
+
+def _draw_forward(x, axis, rng, dy, eps):
+    features = x.shape[axis:]
+    return {
+        "x": x,
+        "gamma": _gamma(rng, features, x.dtype),
+        "beta": _beta(rng, features, x.dtype),
+        "axis": axis,
+        "eps": eps,
+        "return_stats": True,
+    }
+
+
+def _draw_batch_norm(x, axis, rng, dy, eps):
+    features = x.shape[axis:]
+    return _draw_forward(x, axis, rng, dy, eps) | {
+        "running_mean": rng.standard_normal(features),
+        "running_var": rng.random(features).astype(np.float32),
+    }
+
+
+def _draw_inference(x, axis, rng, dy, eps):
+    mean, rstd = _statistics(reference.batch_norm, x, axis, eps)
+    arguments = _draw_forward(x, axis, rng, dy, eps)
+    del arguments["return_stats"]
+    # Near the statistics of this batch, as running statistics are, and never below 0.
+    mean = mean + 0.1 * rng.standard_normal(mean.shape) / rstd
+    var = (rng.uniform(0.9, 1.1, rstd.shape) / rstd**2 - eps).clip(0)
+    return arguments | {"running_mean": mean, "running_var": var}
+
+
+def _draw_backward(forward):
+    def draw(x, axis, rng, dy, eps):
+        mean, rstd = _statistics(forward, x, axis, eps)
+        gamma = _gamma(rng, x.shape[axis:], x.dtype)
+        return {"dy": dy, "x": x, "mean": mean, "rstd": rstd, "gamma": gamma, "axis": axis}
+
+    return draw
+
+
+OPERATIONS = (
+    Operation(
+        name="layer_norm",
+        family="layernorm",
+        draw=_draw_forward,
+        outputs=("y", "mean", "rstd"),
+        data=("x",),
+        parameters=("gamma", "beta"),
+    ),
+    Operation(
+        name="layer_norm_backward",
+        family="layernorm",
+        draw=_draw_backward(reference.layer_norm),
+        outputs=("dx", "dgamma", "dbeta"),
+        data=("x", "dy"),
+        parameters=("mean", "rstd", "gamma"),
+    ),
+    Operation(
+        name="batch_norm",
+        family="batchnorm",
+        draw=_draw_batch_norm,
+        outputs=("y", "mean", "rstd"),
+        data=("x",),
+        parameters=("gamma", "beta"),
+        updated=("running_mean", "running_var"),
+    ),
+    Operation(
+        name="batch_norm_inference",
+        family="batchnorm",
+        draw=_draw_inference,
+        outputs=("y",),
+        data=("x",),
+        parameters=("running_mean", "running_var", "gamma", "beta"),
+    ),
+    Operation(
+        name="batch_norm_backward",
+        family="batchnorm",
+        draw=_draw_backward(reference.batch_norm),
+        outputs=("dx", "dgamma", "dbeta"),
+        data=("x", "dy"),
+        parameters=("mean", "rstd", "gamma"),
+    ),
+)
+
+BY_NAME = {op.name: op for op in OPERATIONS}

@@ -1,0 +1,74 @@
+"""The public interface is whole: in the table, in the reference, in the documentation."""
+
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+from support.operations import OPERATIONS
+
+import fastnorm
+from fastnorm import reference
+
+PUBLIC = [name for name in fastnorm.__all__ if callable(getattr(fastnorm, name))]
+
+
+def test_every_operation_is_in_the_table():
+    # A function without a row has no test of errors, bits, layouts or refusals.
+    public = set(fastnorm.__all__) & set(reference.__all__)
+    assert public == {op.name for op in OPERATIONS}
+    assert set(reference.__all__) <= set(fastnorm.__all__)
+
+
+def test_all_names_exist_and_are_sorted_out():
+    assert len(set(fastnorm.__all__)) == len(fastnorm.__all__)
+    for name in fastnorm.__all__:
+        assert hasattr(fastnorm, name)
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_table_rows_fit_the_function(op):
+    parameters = inspect.signature(op.function).parameters
+    positional = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert sorted(positional) == sorted({*op.data, *op.parameters})
+    assert {"axis", "out", *op.updated} <= {
+        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
+    }
+    assert set(op.optional) >= {p.name for p in parameters.values() if p.default is None} - {
+        "out",
+        *op.updated,
+    }
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_signature_is_that_of_the_reference(op):
+    def described(function):
+        parameters = inspect.signature(function).parameters.values()
+        return [(p.name, p.kind, p.default) for p in parameters if p.name != "dtype"]
+
+    assert described(op.function) == described(op.reference)
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_statistics_are_returned_when_asked_for(op, rng):
+    if "mean" in op.outputs:
+        x = rng.standard_normal((4, 3))
+        assert type(op.function(x)) is np.ndarray
+        assert len(op.function(x, return_stats=True)) == 3
+        assert type(op.function(x, return_stats=False)) is np.ndarray
+
+
+@pytest.mark.parametrize("module", [fastnorm, reference], ids=["fastnorm", "reference"])
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring_and_its_examples(module, name, capsys):
+    if not hasattr(module, name):
+        return
+    text = inspect.getdoc(getattr(module, name))
+    assert text, "no docstring"
+    example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+    if name in reference.__all__:
+        assert example.examples, "no example"
+        for section in ("Parameters", "Returns", "Raises", "References", "Examples"):
+            assert f"\n{section}\n{'-' * len(section)}\n" in text, f"no section {section}"
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+    assert result.failed == 0, capsys.readouterr().out

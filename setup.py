@@ -18,8 +18,8 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion"] + (["-Werror"] if os.environ.get
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
-# The baseline is the oracle of bits and the last resort of old machines: -O2 builds it four times faster.
-ISAS = {"baseline": ["-O2"]}
+
+ISAS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISAS |= {"avx2": AVX2, "avx512": AVX512}
 elif platform.machine() in ("aarch64", "arm64"):

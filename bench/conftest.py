@@ -1,10 +1,14 @@
 """Options, shared fixtures, progress, and what the JSON file records about the machine."""
 
+import contextlib
+import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastnorm
@@ -45,6 +49,11 @@ def _refuse_source_tree() -> None:
         )
 
 
+def _processor_seconds() -> float:
+    """Used so far by this process and those it has waited for, such as the compiler."""
+    return sum(os.times()[:4])
+
+
 def pytest_configure(config):
     _refuse_source_tree()
     threads = config.getoption("--threads")
@@ -53,13 +62,9 @@ def pytest_configure(config):
     if threads < 1:
         raise pytest.UsageError(f"--threads: {threads} is less than 1")
     getattr(fastnorm, "set_num_threads", lambda n: None)(threads)
-    if hasattr(os, "sched_setaffinity"):
-        # Libraries with thread pools of their own obey this, whatever else they ignore. The last
-        # processors, because interrupts tend to go to the first.
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, set(allowed[-threads:]))
     peers.limit_threads(threads)
     config.bench_threads = threads
+    config.bench_start = _processor_seconds(), time.perf_counter()
     config.bench_peers = []  # loaded by the fixture, where pytest swallows what they print
 
 
@@ -102,9 +107,12 @@ def limit(pytestconfig) -> Limit:
 
 @pytest.fixture(scope="session")
 def others(pytestconfig) -> list:
-    pytestconfig.bench_peers = peers.load(
-        _installed_peers(pytestconfig), pytestconfig.bench_threads
-    )
+    installed, threads = _installed_peers(pytestconfig), pytestconfig.bench_threads
+    if installed and hasattr(os, "sched_setaffinity"):
+        # Libraries with thread pools of their own obey this, whatever else they ignore. The last
+        # processors, because interrupts tend to go to the first.
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-threads:]))
+    pytestconfig.bench_peers = peers.load(installed, threads)
     return pytestconfig.bench_peers
 
 
@@ -113,16 +121,35 @@ def share(pytestconfig, case) -> float:
     return pytestconfig.bench_budget.share(case)
 
 
+def _show_config() -> dict[str, str]:
+    """What fastnorm prints about itself, such as the instruction set in use, as a dictionary."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        getattr(fastnorm, "show_config", lambda: None)()
+    pairs = (
+        re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in printed.getvalue().splitlines()
+    )
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
 def pytest_benchmark_update_machine_info(config, machine_info):
     """Versions and settings that the figures depend on. The host's name is nobody's business."""
-    import numpy as np
-
     machine_info.pop("node", None)
     machine_info["threads"] = config.bench_threads
+    machine_info["fastnorm"] = _show_config()
     machine_info["versions"] = {
         "fastnorm": getattr(fastnorm, "__version__", "?"),
         "NumPy": np.__version__,
         "Python": sys.version.split()[0],
         **{peer.label: peers.version(peer) for peer in config.bench_peers},
     }
+    cpu, wall = config.bench_start
+    busy = (_processor_seconds() - cpu) / (time.perf_counter() - wall)
+    machine_info["processors_had"] = round(busy, 2)
     machine_info["measured"] = time.strftime("%Y-%m-%d")
+
+
+def pytest_benchmark_update_json(output_json):
+    """The case of each benchmark is in its extra_info in full; as a parameter it is only a repr."""
+    for entry in output_json["benchmarks"]:
+        entry["params"] = None

@@ -99,11 +99,19 @@ class Run:
         cpu = machine.get("cpu", {})
         processor = cpu.get("brand_raw") or machine.get("processor") or machine["machine"]
         parts = [processor, f"{machine['system']} {machine['machine']}"]
-        if machine.get("isa"):
-            parts.append(f"fastnorm runs its {machine['isa']} kernels")
+        if isa := machine.get("fastnorm", {}).get("isa in use"):
+            parts.append(f"{isa} kernels")
         parts += [f"{threads} thread{'s' * (threads > 1)}", f"measured {machine['measured']}"]
         versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items())
         return [" · ".join(parts), versions]
+
+
+def disturbance(run: Run) -> str | None:
+    """A warning if other processes took the processor from this run; times then read too long."""
+    had = run.machine.get("processors_had", 1)
+    if had >= 0.9:
+        return None
+    return f"This run had a processor for {had:.0%} of its time: repeat it on an idle machine."
 
 
 def read(path: Path) -> Run:

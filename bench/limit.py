@@ -67,8 +67,8 @@ class Limit:
         """Least seconds of one sweep, over thread counts and kinds of stores."""
         buffers = _buffers(nbytes)
         moved = nbytes * (reads + writes)
-        inner = max(1, min(1000, 20_000_000 // moved))  # at most about 1 ms
-        repeats = 1 if moved > 30_000_000 else 3
+        inner = max(1, min(1000, 8_000_000 // moved))  # well under 1 ms
+        repeats = 1 if moved > 30_000_000 else 2
         arguments = (_pointers(buffers[:reads]), reads, _pointers(buffers[2 : 2 + writes]), writes)
         times = [
             self._probe(*arguments, nbytes, threads, streaming, inner, repeats)

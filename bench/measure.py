@@ -1,8 +1,8 @@
 """Times fastnorm and everything it is compared with, in turns, in one process.
 
 Machines are shared and their clocks drift, so only ratios within one run mean something. Every
-round therefore times every contestant once, and the traffic limit is probed in the first, the
-middle and the last round.
+round therefore times every contestant once, and the traffic limit is probed all along the way.
+Rounds are many and short: another process that takes the processor spoils some, not all.
 """
 
 import gc
@@ -22,7 +22,9 @@ from limit import Limit
 from names import ADD, FASTNORM, NUMPY, OUT
 from operations import Case
 
-ROUNDS, FEWEST_ROUNDS = 9, 3
+ROUNDS, FEWEST_ROUNDS = 40, 3
+SLICE = 0.001  # seconds of calls of one contestant in a round, or one call if that takes longer
+PROBES = 9  # of the limit, spread over the rounds
 WARM = 0.02  # seconds; faster calls get one untimed call before each round
 
 
@@ -117,15 +119,11 @@ def plan(everyone: dict[str, Contestant], share: float) -> tuple[int, set[str]]:
     """
     slow = {label for label, one in everyone.items() if one.estimate > share / 20}
     slow.discard(FASTNORM)
-    slow_time = FEWEST_ROUNDS * sum(everyone[label].estimate for label in slow)
-    left = max(share - slow_time, share / 4)
-    slice_ = left / ROUNDS / (len(everyone) - len(slow))
-    for label, one in everyone.items():
-        if label not in slow:
-            one.inner = max(1, int(slice_ / one.estimate))
-    round_time = sum(
-        one.inner * one.estimate for label, one in everyone.items() if label not in slow
-    )
+    left = share - FEWEST_ROUNDS * sum(everyone[label].estimate for label in slow)
+    fast = [one for label, one in everyone.items() if label not in slow]
+    for one in fast:
+        one.inner = max(1, int(SLICE / one.estimate))
+    round_time = sum(one.inner * one.estimate for one in fast)
     return max(FEWEST_ROUNDS, min(ROUNDS, int(left / round_time))), slow
 
 
@@ -141,12 +139,13 @@ def measure(benchmark, case: Case, others: list, limit: Limit, share: float) -> 
     limits: list[float] = []
     number = itertools.count()
     few = {0, rounds // 2, rounds - 1}
+    probed = set(range(0, rounds, -(-rounds // PROBES)))
 
     def one_round_of_the_others() -> None:
         this = next(number)
         # One iteration of the benchmark is a loop of our own, see below.
         benchmark.stats.iterations = ours.inner
-        if this in few:
+        if this in probed:
             limits.append(
                 limit.seconds(case.nbytes, operation.sweep, operation.reads, operation.writes)
             )

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from figures import Row, Run, describe, duration, geometric_mean, read, verdicts
+from figures import Row, Run, describe, disturbance, duration, geometric_mean, read, verdicts
 from names import FASTNORM, NUMPY, OUT
 from shapes import CLASSES
 
@@ -96,6 +96,8 @@ def print_report(run: Run, console: Console) -> None:
     console.print(goal_table(run))
     for line in (*NOTES, *run.description):
         console.print(line, style="dim", highlight=False)
+    if warning := disturbance(run):
+        console.print(warning, style="bold yellow", highlight=False)
 
 
 def markdown(run: Run) -> str:

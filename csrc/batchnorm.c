@@ -30,7 +30,7 @@ static int allocate(scratch *s, const fn_columns *plan, ptrdiff_t arrays, ptrdif
     if (!s->block) return -1;
     double *d = (double *)(void *)s->block;
     if (arrays == 3) s->moments = (fn_moments){d, d + each, d + 2 * each};
-    if (arrays == 2) s->sums = (fn_bwd_sums){d, d + each};
+    if (arrays == 4) s->sums = (fn_bwd_sums){d, d + each, d + 2 * each, d + 3 * each};
     s->spare = d + arrays * each;
     char *k = s->block + doubles;
     s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real, 0};
@@ -199,7 +199,7 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_kernels *kernels = fn_kernels_for(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, dtype);
     scratch s;
-    if (allocate(&s, &plan, 2, 0)) return -1;
+    if (allocate(&s, &plan, 4, 0)) return -1;
     kernels->batchnorm_bwd_center(op, s.k.center);
     repeat(s.k.center, &plan);
     fn_columns_bwd_sums(&plan, kernels, op->dy, op->x, s.k.center, &s.sums);

@@ -1,5 +1,6 @@
 #include "columns.h"
 
+#include "exact.h"
 #include "tree.h"
 #include "work.h"
 
@@ -80,7 +81,8 @@ static void bwd_sums_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     const column_task *task = arg;
     for (ptrdiff_t i = begin; i < end; i++) {
         const column_part p = part_of(task->plan, i);
-        const fn_bwd_sums out = {task->sums->dy_e + p.scratch, task->sums->dy + p.scratch};
+        const fn_bwd_sums *s = task->sums;
+        const fn_bwd_sums out = {s->dy_e + p.scratch, s->dy_e_lo + p.scratch, s->dy + p.scratch, s->dy_lo + p.scratch};
         task->kernels->batchnorm_bwd_sums(task->dy + p.in, task->x + p.in, p.rows, task->plan->cols, p.cols,
                                           task->center + p.column * task->plan->item_bytes, &out);
     }
@@ -155,8 +157,8 @@ void fn_columns_moments(const fn_columns *plan, const fn_kernels *kernels, const
 
 static void add_sums(const fn_bwd_sums *s, ptrdiff_t to, ptrdiff_t from, ptrdiff_t cols)
 {
-    for (ptrdiff_t j = 0; j < cols; j++) s->dy_e[to + j] += s->dy_e[from + j];
-    for (ptrdiff_t j = 0; j < cols; j++) s->dy[to + j] += s->dy[from + j];
+    fn_add_pairs(s->dy_e + to, s->dy_e_lo + to, s->dy_e + from, s->dy_e_lo + from, cols);
+    fn_add_pairs(s->dy + to, s->dy_lo + to, s->dy + from, s->dy_lo + from, cols);
 }
 
 static void add_tail_to_sums(const fn_columns *plan, const void *dy, const void *x, const void *center,
@@ -166,8 +168,8 @@ static void add_tail_to_sums(const fn_columns *plan, const void *dy, const void 
     for (ptrdiff_t j = 0; j < plan->tail * plan->c; j++) {
         const double e = value_at(x, first + j, plan->item_bytes) - value_at(center, j, plan->item_bytes);
         const double t = value_at(dy, first + j, plan->item_bytes);
-        s->dy_e[j] += t * e;
-        s->dy[j] += t;
+        fn_add_to(&s->dy_e[j], &s->dy_e_lo[j], t * e);
+        fn_add_to(&s->dy[j], &s->dy_lo[j], t);
     }
 }
 

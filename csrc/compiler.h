@@ -3,7 +3,11 @@
 #define FN_COMPILER_H
 
 #if defined(__GNUC__) || defined(__clang__)
+#ifdef FN_PLAIN_INLINE
+#define FN_INLINE static inline
+#else
 #define FN_INLINE static inline __attribute__((always_inline))
+#endif
 #define FN_NOINLINE __attribute__((noinline))
 #define FN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #else

@@ -81,9 +81,9 @@ typedef struct {
     double *pivot, *shift, *m2;
 } fn_moments;
 
-/* Sums of the backward over the rows of columns, with e = x - (real)mean: dy * e and dy. */
+/* Sums of the backward over the rows of columns, with e = x - center: dy * e and dy, each as hi + lo. */
 typedef struct {
-    double *dy_e, *dy;
+    double *dy_e, *dy_e_lo, *dy, *dy_lo;
 } fn_bwd_sums;
 
 /* What the apply kernels need of a column:
@@ -111,7 +111,7 @@ typedef struct {
 
     /* Moments of columns [0, cols) over rows [0, rows) that lie stride elements apart; rows >= 1. */
     void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_moments *out);
-    /* The same walk for the backward; center (real) is the rounded mean of each column. */
+    /* The same walk for the backward; center (real) is near the mean of each column. */
     void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                                const void *center, const fn_bwd_sums *out);
     /* Coefficients of all c columns from their moments over m rows; mean and rstd (and m2) of wide columns are computed
@@ -119,10 +119,10 @@ typedef struct {
     void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_moments *moments, fn_coefficients *out);
     /* rstd (c) is written. */
     void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, fn_coefficients *out);
-    /* (real)mean of each column, which batchnorm_bwd_sums wants. */
+    /* The center of each column: its mean, rounded to about a thousandth of its deviation. */
     void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);
-    /* Coefficients from the sums; op->dgamma and op->dbeta are written. Sums of wide columns are computed again in
-     * double; on return sums->dy_e is sum(dy * (x - mean)) with the mean unrounded. */
+    /* Coefficients from the sums, out->center being what the sums were taken about; op->dgamma and op->dbeta are written. Sums of wide columns are computed again in
+     * double; on return sums->dy_e is sum(dy * (x - mean)), and lo is added in. */
     void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_bwd_sums *sums, fn_coefficients *out);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*batchnorm_apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,

@@ -5,6 +5,7 @@
 
 #include "dispatch.h"
 #include "drivers.h"
+#include "exact.h"
 #include "fpenv.h"
 #include "tree.h"
 #include "work.h"
@@ -75,10 +76,6 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t row = slab * task->slab_rows;
         memset(sums.dgamma, 0, (size_t)(4 * task->padded) * sizeof(double));
         task->kernels->layernorm_bwd(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
-        for (ptrdiff_t j = 0; j < task->op->n; j++) {
-            sums.dgamma[j] += sums.dgamma_lo[j];
-            sums.dbeta[j] += sums.dbeta_lo[j];
-        }
     }
 }
 
@@ -88,19 +85,19 @@ static void add_slabs(const bwd_task *task, ptrdiff_t slabs)
     for (ptrdiff_t width = 1; width < slabs; width *= 2)
         for (ptrdiff_t i = 0; i + width < slabs; i += 2 * width) {
             const fn_gradient_sums a = sums_of_slab(task, i), b = sums_of_slab(task, i + width);
-            for (ptrdiff_t j = 0; j < task->op->n; j++) a.dgamma[j] += b.dgamma[j];
-            for (ptrdiff_t j = 0; j < task->op->n; j++) a.dbeta[j] += b.dbeta[j];
+            fn_add_pairs(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n);
+            fn_add_pairs(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n);
         }
 }
 
-static void write_gradient(void *out, const double *sum, ptrdiff_t n, fn_dtype dtype)
+static void write_gradient(void *out, const double *hi, const double *lo, ptrdiff_t n, fn_dtype dtype)
 {
     if (!out) return;
     for (ptrdiff_t j = 0; j < n; j++) {
         if (dtype == FN_FLOAT32)
-            ((float *)out)[j] = sum ? (float)sum[j] : 0;
+            ((float *)out)[j] = (float)(hi[j] + lo[j]);
         else
-            ((double *)out)[j] = sum ? sum[j] : 0;
+            ((double *)out)[j] = hi[j] + lo[j];
     }
 }
 
@@ -108,8 +105,8 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
 {
     const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
     if (op->m == 0 || op->n == 0) {
-        write_gradient(op->dgamma, NULL, op->n, dtype);
-        write_gradient(op->dbeta, NULL, op->n, dtype);
+        if (op->dgamma) memset(op->dgamma, 0, (size_t)row_bytes);
+        memset(op->dbeta, 0, (size_t)row_bytes);
         return 0;
     }
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
@@ -120,8 +117,9 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     if (!task.sums) return -1;
     fn_share(bwd_range, &task, slabs, 3 * op->m * row_bytes);
     add_slabs(&task, slabs);
-    write_gradient(op->dgamma, task.sums, op->n, dtype);
-    write_gradient(op->dbeta, task.sums + 2 * task.padded, op->n, dtype);
+    const fn_gradient_sums total = sums_of_slab(&task, 0);
+    write_gradient(op->dgamma, total.dgamma, total.dgamma_lo, op->n, dtype);
+    write_gradient(op->dbeta, total.dbeta, total.dbeta_lo, op->n, dtype);
     free(task.sums);
     return 0;
 }

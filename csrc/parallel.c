@@ -78,10 +78,10 @@ enum {
 };
 
 /*
- * How long a thread with nothing to do stays awake: about what waking one costs
- * (30 to 60 us measured, 0.5 us while it is awake), so that waiting never costs
- * more than twice the best choice. With pauses only: a sched_yield in the loop
- * made a start ten times slower and kept no one else from running any less.
+ * How long a thread with nothing to do stays awake: about what waking one takes
+ * (30 to 60 us measured; 0.5 us while it is awake), so that at worst spinning
+ * doubles the price of a wake-up. Only pauses in between: with sched_yield each
+ * start took 5 us.
  */
 static const uint64_t SPIN_NS = 50000;
 

@@ -28,6 +28,10 @@ typedef void (*fn_range_fn)(void *arg, ptrdiff_t begin, ptrdiff_t end);
  * be made, the work runs with fewer threads or serially in the caller.
  * nchunks <= 0 calls nothing; nthreads <= 1 is serial. At most 512 threads work
  * on one call.
+ *
+ * fork() is safe at any time from any thread that is not inside fn: it waits for
+ * the parallel call in flight, and both sides go on with a pool that works. So
+ * is exit(): calls in flight in other threads end with the process.
  */
 void fn_parallel_for(fn_range_fn fn, void *arg, ptrdiff_t nchunks, int nthreads);
 

@@ -8,6 +8,7 @@ enum {
     FN_UNIT_BYTES = 64,      /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
     FN_BLOCK_UNITS = 16,     /* units of a row that are added in its own dtype before double takes over */
     FN_GROUP_ROWS = 16,      /* rows of a column that are added in its own dtype before double takes over */
+    FN_GRADIENT_ROWS = 8,    /* the same for sums of gradients, which may cancel to the root of their length */
     FN_FIRST_CHUNK_UNITS = 64,
     FN_FIRST_CHUNK_ROWS = 64,
     FN_CHUNK_GROWTH = 4,     /* a chunk ends where this many times the elements before it have been taken */
@@ -17,10 +18,10 @@ enum {
     FN_FOLD_MIN_ROWS = 16,   /* folded rows below which folding does not pay */
 };
 
-/* Rows of a group in the LayerNorm backward, so that a group's dy and x stay in the second-level cache. */
+/* Rows of a group in the LayerNorm backward: fewer of long ones, so that dy and x stay in the second-level cache. */
 static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes)
 {
-    return row_bytes <= 8192 ? FN_GROUP_ROWS : row_bytes <= 32768 ? 8 : 4;
+    return row_bytes <= 32768 ? FN_GRADIENT_ROWS : FN_GRADIENT_ROWS / 2;
 }
 
 /* The tree over the rows of a group: four at a time, (0 + 1) + (2 + 3), and the fours in order. Declares `sum`;

@@ -11,7 +11,7 @@ import numpy as np
 from experiment import Experiment, main
 
 HIDDEN, WIDTH = 10, 64
-RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+RATES = (0.05, 0.1, 0.2, 0.5, 1.0)
 SEEDS = (0, 1, 2)
 OPTIONS = {"epochs": 30, "batch": 64}
 

@@ -1,4 +1,8 @@
-"""Runs one experiment with and without normalization, and prints what came of it."""
+"""Runs one experiment with and without normalization, and prints what came of it.
+
+Every random number comes from a fixed seed. Another processor or BLAS rounds matrix products
+differently, though, which moves the accuracies a little.
+"""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -155,8 +159,8 @@ def cost_table(experiment: Experiment, costs: list[Cost], rate: float) -> Table:
     table = Table(
         title="Time of one training run, in seconds",
         caption=f"With {experiment.norm_name}: rate {rate:g}, seed {experiment.seeds[0]}. "
-        "NumPy is fastnorm.reference. The two round differently, so their accuracies may "
-        "differ a little.",
+        "NumPy is fastnorm.reference. Timed from the caller, the stopwatch included. The two "
+        "round differently, so their accuracies may differ a little.",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
     )

@@ -141,7 +141,7 @@ def sweep(
 
 
 class Stopwatch:
-    """A module whose calls are counted and timed, seen from the caller."""
+    """A module whose calls are counted and timed, as its caller sees them."""
 
     def __init__(self, module) -> None:
         self.module = module

@@ -72,7 +72,8 @@ def test_one_row_gives_beta(dtype, shape, axis, isa, rng):
     assert np.array_equal(mean, x.reshape(mean.shape))
     assert np.allclose(rstd, 1e-5**-0.5, rtol=1e-15, atol=0)
     dx, dgamma, dbeta = fastnorm.batch_norm_backward(dy, x, mean, rstd, gamma, axis=axis)
-    assert not dx.any()
+    # The truth is 0, the difference of two numbers of this size.
+    assert np.abs(dx).max() <= LIMIT * np.finfo(dtype).eps * np.abs(rstd * gamma * dy).max()
     assert not dgamma.any()
     assert np.array_equal(dbeta, dy.reshape(dbeta.shape))
 

@@ -63,7 +63,8 @@ def test_rows_of_length_one_give_beta(dtype, isa, rng):
     assert np.array_equal(mean, x[:, 0])
     assert np.allclose(rstd, 1e-5**-0.5, rtol=1e-15, atol=0)
     dx, dgamma, dbeta = fastnorm.layer_norm_backward(np.ones_like(x), x, mean, rstd, [3])
-    assert not dx.any()
+    # The truth is 0, the difference of two numbers of size 3 * rstd.
+    assert np.abs(dx).max() <= LIMIT * np.finfo(dtype).eps * 3 * rstd.max()
     assert dgamma.tolist() == [0]
     assert dbeta.tolist() == [37]
 

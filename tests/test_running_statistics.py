@@ -27,8 +27,8 @@ def moved(old, momentum, batch):
 def nearest(exact, dtype):
     """The number of `dtype` nearest to a fraction (float() alone rounds to float64 correctly)."""
     near = dtype.type(float(exact))
-    candidates = [np.nextafter(near, dtype.type(-np.inf)), near, np.nextafter(near, dtype.type(9e9))]
-    return min(candidates, key=lambda a: abs(Fraction(float(a)) - exact))
+    below, above = (np.nextafter(near, dtype.type(end)) for end in (-np.inf, np.inf))
+    return min(below, near, above, key=lambda a: abs(Fraction(float(a)) - exact))
 
 
 @dtypes
@@ -103,9 +103,9 @@ def test_one_row_has_the_biased_variance_zero(dtype, running_dtype, shape, axis,
     fastnorm.batch_norm(
         x, axis=axis, running_mean=running_mean, running_var=running_var, momentum=0.5
     )
-    assert same_bits(running_mean, (1 + x.astype(np.float64) / 2).reshape(shape[axis:]).astype(
-        running_dtype
-    ))
+    assert same_bits(
+        running_mean, (1 + x.astype(np.float64) / 2).reshape(shape[axis:]).astype(running_dtype)
+    )
     assert (running_var == 1.5).all()
 
 

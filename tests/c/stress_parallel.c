@@ -274,14 +274,17 @@ static void test_scarce_threads(void)
 static void test_idle_workers_sleep(void)
 {
     struct timespec before, after;
+    const double deadline = seconds_now() + (double)DEADLINE_S;
     check_meeting(8, 7);
+    while (atomic_load(&pool.sleepers) < pool.nworkers && seconds_now() < deadline)
+        sleep_ms(1);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     sleep_ms(300);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     const double burnt = (double)(after.tv_sec - before.tv_sec) +
                          1e-9 * (double)(after.tv_nsec - before.tv_nsec);
     CHECK(burnt < 0.05);
-    CHECK(atomic_load(&pool.sleepers) == pool.nworkers);
+    CHECK(atomic_load(&pool.sleepers) == pool.nworkers && pool.nworkers == 7);
 }
 
 /* ---- How many threads */
@@ -549,21 +552,26 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median time in us of a call on two threads, after a pause of the caller. */
-static double call_us(fn_range_fn fn, long pause_ms)
+/*
+ * Median time in us of a call on two threads, the caller being busy elsewhere for
+ * `gap` seconds before. (A caller that sleeps there would measure where the
+ * system's scheduler puts two threads that wake one another, not this pool.)
+ */
+static double call_us(fn_range_fn fn, double gap)
 {
-    double times[201];
-    const int count = pause_ms > 0 ? 51 : 201;
-    for (int i = 0; i < count; i++) {
+    enum { COUNT = 301 };
+    double times[COUNT];
+    for (int i = 0; i < COUNT; i++) {
         struct meeting meeting = {.caller = pthread_self(), .expected = 2};
-        if (pause_ms > 0)
-            sleep_ms(pause_ms);
+        const double end_of_gap = seconds_now() + gap;
+        while (seconds_now() < end_of_gap) {
+        }
         const double start = seconds_now();
         fn_parallel_for(fn, &meeting, 2, 2);
         times[i] = (seconds_now() - start) * 1e6;
     }
-    qsort(times, (size_t)count, sizeof times[0], by_size);
-    return times[count / 2];
+    qsort(times, COUNT, sizeof times[0], by_size);
+    return times[COUNT / 2];
 }
 
 static void wait_for_other(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -578,9 +586,9 @@ static void wait_for_other(void *arg, ptrdiff_t begin, ptrdiff_t end)
 static void print_costs(void)
 {
     printf("empty call, 2 threads: %.2f us (workers awake), %.2f us (asleep)\n",
-           call_us(no_work, 0), call_us(no_work, 2));
+           call_us(no_work, 0), call_us(no_work, 300e-6));
     printf("until both threads run: %.2f us (awake), %.2f us (asleep)\n",
-           call_us(wait_for_other, 0), call_us(wait_for_other, 2));
+           call_us(wait_for_other, 0), call_us(wait_for_other, 300e-6));
 }
 
 int main(int argc, char **argv)

@@ -63,8 +63,9 @@ DISTRIBUTIONS = {
 def draw(distribution, rng, shape, dtype):
     """An array of `shape` and `dtype` from one of `DISTRIBUTIONS`, or of denormal numbers."""
     if distribution == "denormal":
-        smallest = np.finfo(dtype).smallest_subnormal
-        return (rng.integers(-1000, 1000, shape) * smallest).astype(dtype)
+        info = np.finfo(dtype)
+        most = 2 ** (info.nmant - 1)
+        return (rng.integers(-most, most, shape) * float(info.smallest_subnormal)).astype(dtype)
     return DISTRIBUTIONS[distribution](rng, shape).astype(dtype)
 
 
@@ -77,9 +78,7 @@ def hostile(rng, shape, dtype):
     names = [*DISTRIBUTIONS, "denormal", "nan", "inf"]
     a = rng.standard_normal(shape)
     rows = a.reshape(shape[0] if len(shape) > 1 else 1, -1)
-    some_rows = rng.choice(len(rows), min(50, rng.binomial(len(rows), 0.3)), replace=False)
-    some_columns = rng.choice(rows.shape[1], min(50, rng.binomial(rows.shape[1], 0.1)), replace=False)
-    for line in (*rows[some_rows], *rows.T[some_columns]):
+    for line in (*_some(rng, rows, 0.3), *_some(rng, rows.T, 0.1)):
         name = names[rng.integers(len(names))]
         if name in ("nan", "inf"):
             line[rng.integers(line.size)] = float(name)
@@ -87,6 +86,11 @@ def hostile(rng, shape, dtype):
             line[:] = draw(name, rng, line.shape, dtype)
     with np.errstate(all="ignore"):
         return a.astype(dtype)
+
+
+def _some(rng, rows, share):
+    count = min(50, rng.binomial(len(rows), share))
+    return (rows[i] for i in rng.choice(len(rows), count, replace=False))
 
 
 # How an array lies in memory. Each entry gives the values of `a` in another layout; all but

@@ -65,8 +65,10 @@ def _largest(a):
 
 
 def _scale(name, op, arguments, true):
-    if name in ("y", "rstd"):
-        return _largest(true[name]) if name == "y" else np.abs(true[name])
+    if name == "y":
+        return _largest(true["y"])
+    if name == "rstd":
+        return np.abs(true["rstd"])
     wide = WIDER[arguments["x"].dtype]
     x, axis = arguments["x"].astype(wide), arguments["axis"] % arguments["x"].ndim
     reduced = tuple(range(axis, x.ndim)) if op.family == "layernorm" else tuple(range(axis))

@@ -26,6 +26,8 @@ class Operation:
     """The array arguments of the shape of the features or of the statistics."""
     optional: tuple[str, ...] = ("gamma", "beta")
     """The parameters that may be None."""
+    numbers: tuple[str, ...] = ()
+    """The arguments that are numbers: "eps", "momentum"."""
     updated: tuple[str, ...] = ()
     """The arguments that the call changes."""
 
@@ -69,10 +71,10 @@ def _beta(rng, shape, dtype):
 
 def _statistics(forward, x, axis, eps):
     """The float64 mean and rstd of `x`, as the forward pass would have given them."""
-    _, mean, rstd = forward(
-        x.astype(np.longdouble, order="F"), axis=axis, eps=eps, return_stats=True
-    )
-    return mean.astype(np.float64), rstd.astype(np.float64)
+    x = x.astype(np.longdouble, order="F")
+    _, mean, rstd = forward(x, axis=axis, eps=eps, return_stats=True)
+    with np.errstate(over="ignore"):  # rstd of denormal numbers
+        return mean.astype(np.float64), rstd.astype(np.float64)
 
 
 def _draw_forward(x, axis, rng, dy, eps):
@@ -100,8 +102,9 @@ def _draw_inference(x, axis, rng, dy, eps):
     arguments = _draw_forward(x, axis, rng, dy, eps)
     del arguments["return_stats"]
     # Near the statistics of this batch, as running statistics are, and never below 0.
-    mean = mean + 0.1 * rng.standard_normal(mean.shape) / rstd
-    var = (rng.uniform(0.9, 1.1, rstd.shape) / rstd**2 - eps).clip(0)
+    with np.errstate(all="ignore"):
+        mean = mean + 0.1 * rng.standard_normal(mean.shape) / rstd
+        var = (rng.uniform(0.9, 1.1, rstd.shape) / rstd**2 - eps).clip(0)
     return arguments | {"running_mean": mean, "running_var": var}
 
 
@@ -122,6 +125,7 @@ OPERATIONS = (
         outputs=("y", "mean", "rstd"),
         data=("x",),
         parameters=("gamma", "beta"),
+        numbers=("eps",),
     ),
     Operation(
         name="layer_norm_backward",
@@ -138,6 +142,7 @@ OPERATIONS = (
         outputs=("y", "mean", "rstd"),
         data=("x",),
         parameters=("gamma", "beta"),
+        numbers=("eps", "momentum"),
         updated=("running_mean", "running_var"),
     ),
     Operation(
@@ -147,6 +152,7 @@ OPERATIONS = (
         outputs=("y",),
         data=("x",),
         parameters=("running_mean", "running_var", "gamma", "beta"),
+        numbers=("eps",),
     ),
     Operation(
         name="batch_norm_backward",

@@ -1,0 +1,55 @@
+# Every target makes what it needs, in a virtual environment of its own: .venv
+#
+#   make test      build, install, run every test
+#   make bench     build, install, measure: a table, a JSON file and a picture
+#   make examples  build, install, train on real data
+#   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*.pyx fastnorm/*.pxd \
+             csrc/*.[ch] csrc/*/*.[ch] csrc/*/*.inc)
+THREADS ?=
+BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
+
+.PHONY: test bench examples wheel sdist clean
+
+test: $(VENV)/installed $(VENV)/for-test
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+bench: $(VENV)/installed $(VENV)/for-bench
+	cd bench && ../$(BIN)/python run.py $(BENCH_OPTIONS)
+
+examples: $(VENV)/installed $(VENV)/for-examples
+	$(BIN)/python examples/digits.py
+	$(BIN)/python examples/digits_rows.py
+
+wheel: $(VENV)/bin/python
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+sdist: $(VENV)/for-sdist
+	$(BIN)/python -m build --quiet --sdist --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info bench/results examples/output
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The installed package is the built wheel, never the source tree.
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	rm -rf $(VENV)/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
+	$(BIN)/pip install --quiet --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	$(BIN)/pip install --quiet $(VENV)/wheel/*.whl
+	touch $@
+
+$(VENV)/for-test $(VENV)/for-bench $(VENV)/for-examples: $(VENV)/for-%: $(VENV)/installed pyproject.toml
+	$(BIN)/pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[$*]"
+	touch $@
+
+$(VENV)/for-sdist: $(VENV)/bin/python
+	$(BIN)/pip install --quiet build
+	touch $@

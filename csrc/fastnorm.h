@@ -114,15 +114,16 @@ typedef struct {
     /* The same walk for the backward; center (real) is near the mean of each column. */
     void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                                const void *center, const fn_bwd_sums *out);
-    /* Coefficients of all c columns from their moments over m rows; mean and rstd (and m2) of wide columns are computed
-     * again in double, and op->mean, op->rstd, op->m2 are written for all. */
+    /* Coefficients of all c columns from their moments over m rows, which are spent; op->mean, op->rstd and op->m2 are
+     * written, those of wide columns computed again in double. */
     void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_moments *moments, fn_coefficients *out);
-    /* rstd (c) is written. */
-    void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, fn_coefficients *out);
+    /* rstd (c) and rest (c), what the rounded means leave out, are written. */
+    void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *rest,
+                                             fn_coefficients *out);
     /* The center of each column: its mean, rounded to about a thousandth of its deviation. */
     void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);
     /* Coefficients from the sums, out->center being what the sums were taken about; op->dgamma and op->dbeta are written. Sums of wide columns are computed again in
-     * double; on return sums->dy_e is sum(dy * (x - mean)), and lo is added in. */
+     * double; on return sums->dy_e is sum(dy * (x - mean)), sums->dy is whole, the lo parts are spent. */
     void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_bwd_sums *sums, fn_coefficients *out);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*batchnorm_apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import settings
+
 from support.isas import ISAS, using
 
 settings.register_profile("fastnorm", deadline=None, derandomize=True, max_examples=150)

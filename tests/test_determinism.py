@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from support.arrays import DTYPES, assert_same_bits, hostile
 from support.isas import ISAS, using
 from support.operations import OPERATIONS

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from support.arrays import same_bits
-from support.isas import ISAS, using
 
 import fastnorm
 from fastnorm import _core
+from support.arrays import same_bits
+from support.isas import ISAS, using
 
 FEATURES = {"AVX2", "AVX512", "NEON"}
 VARIABLE = "FASTNORM_DISABLE_CPU_FEATURES"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from support.arrays import DTYPES, EMPTY_SHAPES, LAYOUTS, assert_same_bits, draw, same_bits
 from support.operations import OPERATIONS
 

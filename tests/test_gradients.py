@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from support.operations import BY_NAME, OPERATIONS
 
 BACKWARD = [op for op in OPERATIONS if "dx" in op.outputs]

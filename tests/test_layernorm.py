@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from support.arrays import DTYPES, draw, same_bits
-from support.errors import LIMIT
 
 import fastnorm
 from fastnorm import reference
+from support.arrays import DTYPES, draw, same_bits
+from support.errors import LIMIT
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 

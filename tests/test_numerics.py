@@ -5,6 +5,7 @@ What the 4 eps are relative to is in `support.errors`.
 
 import numpy as np
 import pytest
+
 from support.arrays import DISTRIBUTIONS, DTYPES, draw
 from support.errors import HAS_WIDER, assert_accurate, truth
 from support.isas import ISAS, using
@@ -17,9 +18,7 @@ dtypes = pytest.mark.parametrize(
     [
         pytest.param(
             dtype,
-            marks=pytest.mark.skipif(
-                not HAS_WIDER[np.dtype(dtype)], reason="no wider dtype to compare with here"
-            ),
+            marks=pytest.mark.skipif(not HAS_WIDER[np.dtype(dtype)], reason="no wider dtype to compare with here"),
         )
         for dtype in DTYPES
     ],
@@ -30,6 +29,7 @@ SHAPES = [
     ((33, 129), -1),
     ((7, 1025), -1),
     ((1030, 5), -1),
+    ((1400, 7), -1),
     ((1, 64), -1),
     ((50,), -1),
     ((12, 5, 24), -1),
@@ -38,6 +38,9 @@ SHAPES = [
     ((9, 4, 3, 8), 1),
     ((9, 4, 3, 8), 0),
 ]
+
+# What dy is like, besides like x: a pivot for its sums can be needed, or be a bad one.
+DY_LIKE = ("normal", "sorted", "mean_1e3", "first_row_outlier", "alternating")
 
 
 def check(op, x, axis, rng, dy, eps, what=""):
@@ -53,7 +56,7 @@ def check(op, x, axis, rng, dy, eps, what=""):
 @pytest.mark.parametrize("shape, axis", SHAPES)
 def test_error(op, dtype, distribution, shape, axis, isa, rng):
     x = draw(distribution, rng, shape, dtype)
-    for dy_like in {"normal", distribution} if "dy" in op.data else ("normal",):
+    for dy_like in dict.fromkeys((*DY_LIKE, distribution)) if "dy" in op.data else ("normal",):
         dy = draw(dy_like, rng, shape, dtype)
         check(op, x, axis, rng, dy, 1e-5, f"dy {dy_like}")
 
@@ -115,7 +118,9 @@ LARGE = [
     ("batch_norm_backward", np.float32, "normal", (1_000_000, 16)),
     ("batch_norm_backward", np.float32, "mean_1e6", (1_000_000, 3)),
     ("batch_norm_backward", np.float32, "sorted", (1_000_000, 2)),
+    ("batch_norm_backward", np.float32, "sorted", (30_000, 37)),
     ("batch_norm_backward", np.float64, "sorted", (200_000, 3)),
+    ("batch_norm_backward", np.float64, "alternating", (200_000, 3)),
     ("layer_norm", np.float32, "mean_1e6", (3, 1_000_000)),
     ("layer_norm", np.float32, "sorted", (2, 1_000_000)),
     ("layer_norm", np.float64, "mean_1e6", (2, 200_000)),
@@ -123,6 +128,7 @@ LARGE = [
     ("layer_norm_backward", np.float32, "sorted", (500_000, 3)),
     ("layer_norm_backward", np.float32, "normal", (100_000, 33)),
     ("layer_norm_backward", np.float64, "sorted", (100_000, 3)),
+    ("layer_norm_backward", np.float64, "alternating", (100_000, 3)),
 ]
 
 
@@ -132,8 +138,9 @@ def test_large(name, dtype, distribution, shape, rng):
         pytest.skip("no wider dtype to compare with here")
     op = BY_NAME[name]
     x = draw(distribution, rng, shape, dtype)
-    # dy sorted as well: the partial sums of dgamma grow far beyond the result.
-    dy = draw("sorted" if distribution == "sorted" else "normal", rng, shape, dtype)
+    # dy sorted as well: the partial sums of dgamma and dbeta grow far beyond the results.
+    dy_like = distribution if distribution in ("sorted", "alternating") else "normal"
+    dy = draw(dy_like, rng, shape, dtype)
     arguments = op.draw(x, -1, rng, dy, 1e-5)
     true = truth(op, arguments)
     for isa in ISAS:

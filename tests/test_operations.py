@@ -5,10 +5,10 @@ import inspect
 
 import numpy as np
 import pytest
-from support.operations import OPERATIONS
 
 import fastnorm
 from fastnorm import reference
+from support.operations import OPERATIONS
 
 PUBLIC = [name for name in fastnorm.__all__ if callable(getattr(fastnorm, name))]
 
@@ -31,9 +31,7 @@ def test_table_rows_fit_the_function(op):
     parameters = inspect.signature(op.function).parameters
     positional = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert sorted(positional) == sorted({*op.data, *op.parameters})
-    assert {"axis", "out", *op.updated} <= {
-        p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY
-    }
+    assert {"axis", "out", *op.updated} <= {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
     assert set(op.optional) >= {p.name for p in parameters.values() if p.default is None} - {
         "out",
         *op.updated,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from support.arrays import DTYPES, assert_same_bits, draw
 from support.operations import BY_NAME, OPERATIONS
 

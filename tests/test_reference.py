@@ -6,13 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.arrays import DTYPES, draw
 
 from fastnorm import reference
+from support.arrays import DTYPES, draw
 
-forward = pytest.mark.parametrize(
-    "function, axis", [(reference.layer_norm, 1), (reference.batch_norm, 0)]
-)
+forward = pytest.mark.parametrize("function, axis", [(reference.layer_norm, 1), (reference.batch_norm, 0)])
 
 
 def test_it_imports_numpy_alone():

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.arrays import DTYPES, WRITEABLE_LAYOUTS, same_bits
 
 import fastnorm
+from support.arrays import DTYPES, WRITEABLE_LAYOUTS, same_bits
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 running_dtypes = pytest.mark.parametrize("running_dtype", DTYPES)
@@ -84,9 +84,7 @@ def test_shape_of_the_features(dtype, axis, isa, rng):
     x = rng.standard_normal((6, 2, 3, 5)).astype(dtype)
     features = x.shape[axis:]
     running_mean, running_var = np.zeros(features), np.zeros(features)
-    fastnorm.batch_norm(
-        x, axis=axis, running_mean=running_mean, running_var=running_var, momentum=1
-    )
+    fastnorm.batch_norm(x, axis=axis, running_mean=running_mean, running_var=running_var, momentum=1)
     reduced = tuple(range(axis))
     tolerance = 4 * np.finfo(dtype).eps
     assert np.allclose(running_mean, x.mean(reduced, np.float64), rtol=0, atol=tolerance)
@@ -100,12 +98,8 @@ def test_one_row_has_the_biased_variance_zero(dtype, running_dtype, shape, axis,
     x = rng.standard_normal(shape).astype(dtype)
     running_mean = np.full(shape[axis:], 2, running_dtype)
     running_var = np.full(shape[axis:], 3, running_dtype)
-    fastnorm.batch_norm(
-        x, axis=axis, running_mean=running_mean, running_var=running_var, momentum=0.5
-    )
-    assert same_bits(
-        running_mean, (1 + x.astype(np.float64) / 2).reshape(shape[axis:]).astype(running_dtype)
-    )
+    fastnorm.batch_norm(x, axis=axis, running_mean=running_mean, running_var=running_var, momentum=0.5)
+    assert same_bits(running_mean, (1 + x.astype(np.float64) / 2).reshape(shape[axis:]).astype(running_dtype))
     assert (running_var == 1.5).all()
 
 

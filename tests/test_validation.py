@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.exceptions import AxisError
 from numpy.lib.stride_tricks import as_strided
+
 from support.arrays import DTYPES
 from support.operations import BY_NAME, OPERATIONS
 
@@ -84,7 +85,7 @@ def wrong_types(op):
 
 def wrong_shapes(op):
     arguments = good_arguments(op)
-    for name in {*op.data, *op.parameters, *op.updated, "out"} - {"x"}:
+    for name in sorted({*op.data, *op.parameters, *op.updated, "out"} - {"x"}):
         right = np.shape(arguments[name])
         wrong = {
             (7,),
@@ -96,7 +97,7 @@ def wrong_shapes(op):
             (right[0] + 1, *right[1:]),
             right[::-1],
         } - {right}
-        for shape in wrong:
+        for shape in sorted(wrong):
             message = f"{text(shape)}.*expected.*{text(right)}"
             label = f"shape_{shape}".replace(" ", "")
             yield Case(op.name, name, label, reshaped(name, shape), ValueError, message)

@@ -178,9 +178,9 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     const fn_kernels *kernels = fn_kernels_for(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, dtype);
     scratch s;
-    if (allocate(&s, &plan, 0, 2 * op->c)) return -1;
-    double *rstd = s.spare, *rest = s.spare + op->c;
-    kernels->batchnorm_inference_coefficients(op, rstd, rest, &s.k);
+    if (allocate(&s, &plan, 0, 3 * op->c)) return -1;
+    double *rstd = s.spare;
+    kernels->batchnorm_inference_coefficients(op, rstd, rstd + op->c, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
                        .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
     apply(&task, &plan);

@@ -89,7 +89,8 @@ typedef struct {
 /* What the apply kernels need of a column:
  *   forward   y  = (x - center) * scale + offset
  *   backward  dx = (dy * scale - (x - center) * slope) - offset
- * wide[j] is set where that would overflow or underflow in float32; such columns are left to the wide kernels. */
+ * wide[j] is set where that would overflow or underflow in float32; such columns are left to the wide kernels. wide is
+ * written only where wide_count is not 0. */
 typedef struct {
     void *center, *scale, *offset, *slope; /* real; slope in the backward only */
     unsigned char *wide;
@@ -117,8 +118,8 @@ typedef struct {
     /* Coefficients of all c columns from their moments over m rows, which are spent; op->mean, op->rstd and op->m2 are
      * written, those of wide columns computed again in double. */
     void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_moments *moments, fn_coefficients *out);
-    /* rstd (c) and rest (c), what the rounded means leave out, are written. */
-    void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *rest,
+    /* rstd (c) is written, spare (2, c) is scratch. */
+    void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *spare,
                                              fn_coefficients *out);
     /* The center of each column: its mean, rounded to about a thousandth of its deviation. */
     void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);

@@ -39,8 +39,8 @@ typedef struct {
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n rounded up to a unit. */
 typedef struct {
-    double *dgamma, *dgamma_lo;
-    double *dbeta, *dbeta_lo;
+    double *dgamma, *dbeta;
+    double *dgamma_lo, *dbeta_lo; /* read, not written, for float32: its sums are plain ones */
 } fn_gradient_sums;
 
 /* ---- BatchNorm: every column of an (m, c) array on its own ------------------------------------------------------- */

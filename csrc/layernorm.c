@@ -59,13 +59,19 @@ typedef struct {
     const fn_layernorm_bwd *op;
     const fn_kernels *kernels;
     ptrdiff_t slab_rows, padded;
-    double *sums; /* (slabs, 4, padded) */
+    ptrdiff_t arrays; /* a slab has dgamma and dbeta, and their rounding errors if the dtype is float64 */
+    double *sums;     /* (slabs, arrays, padded), then padded zeros */
+    double *zeros;
 } bwd_task;
 
 static fn_gradient_sums sums_of_slab(const bwd_task *task, ptrdiff_t slab)
 {
-    double *s = task->sums + slab * 4 * task->padded;
-    return (fn_gradient_sums){s, s + task->padded, s + 2 * task->padded, s + 3 * task->padded};
+    double *s = task->sums + slab * task->arrays * task->padded;
+    const int exact = task->arrays == 4;
+    return (fn_gradient_sums){.dgamma = s,
+                              .dbeta = s + task->padded,
+                              .dgamma_lo = exact ? s + 2 * task->padded : task->zeros,
+                              .dbeta_lo = exact ? s + 3 * task->padded : task->zeros};
 }
 
 static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -74,7 +80,7 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     for (ptrdiff_t slab = begin; slab < end; slab++) {
         const fn_gradient_sums sums = sums_of_slab(task, slab);
         const ptrdiff_t row = slab * task->slab_rows;
-        memset(sums.dgamma, 0, (size_t)(4 * task->padded) * sizeof(double));
+        memset(sums.dgamma, 0, (size_t)(task->arrays * task->padded) * sizeof(double));
         task->kernels->layernorm_bwd(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
     }
 }
@@ -85,8 +91,12 @@ static void add_slabs(const bwd_task *task, ptrdiff_t slabs)
     for (ptrdiff_t width = 1; width < slabs; width *= 2)
         for (ptrdiff_t i = 0; i + width < slabs; i += 2 * width) {
             const fn_gradient_sums a = sums_of_slab(task, i), b = sums_of_slab(task, i + width);
-            fn_add_pairs(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n);
-            fn_add_pairs(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n);
+            if (task->arrays == 4) {
+                fn_add_pairs(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n);
+                fn_add_pairs(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n);
+            } else {
+                for (ptrdiff_t j = 0; j < 2 * task->padded; j++) a.dgamma[j] += b.dgamma[j];
+            }
         }
 }
 
@@ -110,11 +120,16 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
         return 0;
     }
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
-    bwd_task task = {op, fn_kernels_for(dtype), 0, fn_round_up(op->n, FN_UNIT_BYTES / 4), NULL};
+    bwd_task task = {.op = op,
+                     .kernels = fn_kernels_for(dtype),
+                     .padded = fn_round_up(op->n, FN_UNIT_BYTES / 4),
+                     .arrays = dtype == FN_FLOAT64 ? 4 : 2};
     task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
     const ptrdiff_t slabs = fn_ceil_div(op->m, task.slab_rows);
-    task.sums = malloc((size_t)(slabs * 4 * task.padded) * sizeof(double));
+    task.sums = malloc((size_t)((slabs * task.arrays + 1) * task.padded) * sizeof(double));
     if (!task.sums) return -1;
+    task.zeros = task.sums + slabs * task.arrays * task.padded;
+    memset(task.zeros, 0, (size_t)task.padded * sizeof(double));
     fn_share(bwd_range, &task, slabs, 3 * op->m * row_bytes);
     add_slabs(&task, slabs);
     const fn_gradient_sums total = sums_of_slab(&task, 0);

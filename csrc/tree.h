@@ -12,7 +12,7 @@ enum {
     FN_FIRST_CHUNK_UNITS = 64,
     FN_FIRST_CHUNK_ROWS = 64,
     FN_CHUNK_GROWTH = 4,     /* a chunk ends where this many times the elements before it have been taken */
-    FN_SLAB_BYTES = 1 << 17, /* a slab of rows is at least this large, */
+    FN_SLAB_BYTES = 1 << 18, /* a slab of rows is at least this large, */
     FN_MAX_SLABS = 32,       /* and there are at most so many */
     FN_FOLD_MAX_COLUMNS = 256,
     FN_FOLD_MIN_ROWS = 16,   /* folded rows below which folding does not pay */

@@ -61,7 +61,8 @@ typedef struct {
     const char *x, *dy; /* dy is NULL in a forward */
     char *out;
     ptrdiff_t rows, cols, item_bytes;
-    ptrdiff_t tile_rows, tile_cols, tiles_across;
+    ptrdiff_t tile_rows, tile_cols, tiles_across, tiles;
+    int stream;
     /* for wide columns */
     const double *mean, *rstd;
     const void *gamma, *beta;
@@ -92,10 +93,13 @@ static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, pt
     const ptrdiff_t in = (row * t->cols + j) * t->item_bytes, at = j * t->item_bytes;
     const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                                (char *)t->k->slope + at, NULL, 0};
+    const fn_kernels *kernels = t->kernels;
     if (t->dy)
-        t->kernels->batchnorm_bwd_apply(t->dy + in, t->x + in, t->out + in, rows, t->cols, cols, &k);
+        (t->stream ? kernels->batchnorm_bwd_apply_stream : kernels->batchnorm_bwd_apply)(
+            t->dy + in, t->x + in, t->out + in, rows, t->cols, cols, &k);
     else
-        t->kernels->batchnorm_apply(t->x + in, t->out + in, rows, t->cols, cols, &k);
+        (t->stream ? kernels->batchnorm_apply_stream : kernels->batchnorm_apply)(t->x + in, t->out + in, rows, t->cols,
+                                                                                 cols, &k);
 }
 
 /* Runs of plain columns and single wide ones, in turn. */
@@ -113,7 +117,9 @@ static void apply_mixed_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t ro
 static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const apply_task *t = arg;
-    for (ptrdiff_t tile = begin; tile < end; tile++) {
+    for (ptrdiff_t i = begin; i < end; i++) {
+        /* from the end to the front: the end is what the statistics left in the cache */
+        const ptrdiff_t tile = t->tiles - 1 - i;
         const ptrdiff_t row = tile / t->tiles_across * t->tile_rows, column = tile % t->tiles_across * t->tile_cols;
         const ptrdiff_t rows = fn_min(t->tile_rows, t->rows - row), cols = fn_min(t->tile_cols, t->cols - column);
         if (t->k->wide_count)
@@ -133,9 +139,10 @@ static void apply(apply_task *t, const fn_columns *plan)
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     t->tile_rows = fn_max(4, FN_TILE_BYTES / (t->tile_cols * t->item_bytes));
-    const ptrdiff_t arrays = t->dy ? 3 : 2;
-    fn_share(apply_range, t, fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across,
-             arrays * t->rows * t->cols * t->item_bytes);
+    t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
+    const ptrdiff_t bytes = t->rows * t->cols * t->item_bytes;
+    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
+    fn_share(apply_range, t, t->tiles, (t->dy ? 3 : 2) * bytes);
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
 }

@@ -1,8 +1,6 @@
-#define _DEFAULT_SOURCE /* sysconf names of the caches */
-
 #include "cpu.h"
 
-#include <unistd.h>
+#include <stdio.h>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -43,12 +41,18 @@ fn_cpu_features fn_cpu_detect(void)
 
 #endif
 
+/* From the kernel's tables: glibc's sysconf adds up the caches of a whole package on some processors. */
 size_t fn_cpu_last_cache_bytes(void)
 {
-    long best = 0;
-#if defined(_SC_LEVEL2_CACHE_SIZE) && defined(_SC_LEVEL3_CACHE_SIZE)
-    const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE), l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    best = l3 > l2 ? l3 : l2;
-#endif
-    return best > 0 ? (size_t)best : 0;
+    size_t best = 0;
+    for (int level = 2; level <= 3; level++) {
+        char path[64];
+        unsigned long kilobytes = 0;
+        (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", level);
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        if (fscanf(file, "%luK", &kilobytes) == 1 && kilobytes * 1024 > best) best = kilobytes * 1024;
+        (void)fclose(file);
+    }
+    return best;
 }

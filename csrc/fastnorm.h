@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+static inline ptrdiff_t fn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t fn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
 typedef enum { FN_FLOAT32 = 0, FN_FLOAT64 = 1, FN_DTYPES = 2 } fn_dtype;
 
 /* ---- LayerNorm: every row of an (m, n) array on its own ---------------------------------------------------------- */
@@ -25,6 +28,7 @@ typedef struct {
     double *mean;      /* (m) or NULL */
     double *rstd;      /* (m) or NULL */
     double eps;
+    int stream;        /* kernels: write y past the cache; drivers decide it themselves */
 } fn_layernorm_fwd;
 
 typedef struct {
@@ -131,6 +135,11 @@ typedef struct {
                             const fn_coefficients *k);
     void (*batchnorm_bwd_apply)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
                                 ptrdiff_t cols, const fn_coefficients *k);
+    /* The same, writing past the cache. */
+    void (*batchnorm_apply_stream)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                                   const fn_coefficients *k);
+    void (*batchnorm_bwd_apply_stream)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
+                                       ptrdiff_t cols, const fn_coefficients *k);
     /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */
     void (*batchnorm_apply_wide)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, double mean, double rstd,
                                  double gamma, double beta);

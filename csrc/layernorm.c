@@ -38,10 +38,13 @@ static void forward_of_nothing(const fn_layernorm_fwd *op)
     }
 }
 
-int fn_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype)
+int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
+    const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype);
+    fn_layernorm_fwd copy = *given, *op = &copy;
+    /* short rows would leave too many lines half written */
+    op->stream = op->m * row_bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
     if (op->m == 0 || op->n == 0) {
         forward_of_nothing(op);
     } else {

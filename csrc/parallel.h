@@ -10,8 +10,9 @@
 /*
  * Work on chunks begin .. end-1 (begin < end). Runs on several threads at once
  * with disjoint ranges, in the default floating-point environment (fpenv.h)
- * and, on pool threads, with all signals blocked. Must not fork, unwind or jump
- * out, and must not need more than 64 KiB of stack (musl gives 128).
+ * and, on pool threads, with all signals blocked but those of its own faults
+ * (SIGSEGV, SIGBUS, SIGFPE, SIGILL). Must not fork, unwind or jump out, and must
+ * not need more than 64 KiB of stack (musl gives 128).
  */
 typedef void (*fn_range_fn)(void *arg, ptrdiff_t begin, ptrdiff_t end);
 
@@ -57,10 +58,7 @@ int fn_swap_local_num_threads(int n);
 /*
  * Call once the library is loaded, before anything else here (until then all
  * work is serial); further calls do nothing. Installs the fork handlers and
- * sets the number of the process: FASTNORM_NUM_THREADS, else the first number
- * of OMP_NUM_THREADS, else the CPUs that the affinity mask and the cgroup CPU
- * quota (v1, v2; rounded up) both allow. A variable that does not hold a whole
- * number >= 1 counts as not set.
+ * sets the number of the process to fn_default_num_threads() (thread_count.h).
  */
 void fn_parallel_init(void);
 

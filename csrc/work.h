@@ -11,11 +11,13 @@ enum {
     FN_PARALLEL_BYTES = 1 << 18, /* smallest traffic that is worth a second thread */
     FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time */
     FN_TILE_COLUMN_BYTES = 1 << 14,
+    /* Results from this size on are written past the cache: they would not find room in it, and a plain store reads the
+     * line that it replaces. */
+    FN_STREAM_BYTES = 24 << 20,
+    FN_STREAM_ROW_BYTES = 512,
 };
 
 static inline ptrdiff_t fn_item_bytes(fn_dtype dtype) { return dtype == FN_FLOAT32 ? 4 : 8; }
-static inline ptrdiff_t fn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-static inline ptrdiff_t fn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t fn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return a / b + (a % b != 0); }
 static inline ptrdiff_t fn_round_up(ptrdiff_t a, ptrdiff_t to) { return fn_ceil_div(a, to) * to; }
 

@@ -2,6 +2,7 @@
 #
 #   make test      build, install, run every test
 #   make bench     build, install, measure: a table, a JSON file and a picture
+#   make accuracy  build, install, print the worst errors on hostile data
 #   make examples  build, install, train on real data
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
 
@@ -13,7 +14,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench examples wheel sdist clean
+.PHONY: test bench accuracy examples wheel sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -24,6 +25,9 @@ bench: $(VENV)/installed $(VENV)/for-bench
 examples: $(VENV)/installed $(VENV)/for-examples
 	$(BIN)/python examples/digits.py
 	$(BIN)/python examples/digits_rows.py
+
+accuracy: $(VENV)/installed $(VENV)/for-bench
+	cd bench && ../$(BIN)/python accuracy.py
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

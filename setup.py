@@ -25,7 +25,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 elif platform.machine() in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SOURCES = ["batchnorm", "columns", "cpu", "dispatch", "layernorm", "parallel", "running", "thread_count"]
+SOURCES = ["batchnorm", "buffers", "columns", "cpu", "dispatch", "layernorm", "parallel", "running", "thread_count"]
 HEADERS = [
     os.path.join(folder, name)
     for folder in ("csrc", "csrc/kernels", "csrc/simd")

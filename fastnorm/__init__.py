@@ -2,7 +2,15 @@
 
 from fastnorm import reference
 from fastnorm._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
-from fastnorm._core import __cpu_features__, get_num_threads, set_num_threads, show_config, threads
+from fastnorm._core import (
+    __cpu_features__,
+    empty_cache,
+    get_num_threads,
+    set_cache_limit,
+    set_num_threads,
+    show_config,
+    threads,
+)
 from fastnorm._layernorm import layer_norm, layer_norm_backward
 from fastnorm._version import version as __version__
 
@@ -12,10 +20,12 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",
+    "empty_cache",
     "get_num_threads",
     "layer_norm",
     "layer_norm_backward",
     "reference",
+    "set_cache_limit",
     "set_num_threads",
     "show_config",
     "threads",

@@ -5,7 +5,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.math cimport HUGE_VAL
 
-from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64
+from fastnorm._core cimport FN_BUFFER_BYTES, FN_FLOAT32, FN_FLOAT64, new_large
 
 import numbers
 import operator
@@ -206,16 +206,24 @@ cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
 
 # ---- results ----------------------------------------------------------------------------------------------------------
 
+cdef inline cnp.ndarray new_array(int ndim, cnp.npy_intp *dims, int typenum, size_t count):
+    """An array of `count` elements, not yet written."""
+    if count * (4 if typenum == cnp.NPY_FLOAT else 8) < FN_BUFFER_BYTES:
+        return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
+    return new_large(ndim, dims, typenum)
+
+
 cdef cnp.ndarray new_like(cnp.ndarray x):
-    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+    return new_array(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), <size_t>cnp.PyArray_SIZE(x))
 
 
 cdef cnp.ndarray new_features(cnp.ndarray x, const Layout *layout, int typenum):
-    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x) - layout.axis, cnp.PyArray_DIMS(x) + layout.axis, typenum, 0)
+    return new_array(
+        cnp.PyArray_NDIM(x) - layout.axis, cnp.PyArray_DIMS(x) + layout.axis, typenum, <size_t>layout.features)
 
 
 cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum):
-    return cnp.PyArray_EMPTY(layout.axis, cnp.PyArray_DIMS(x), typenum, 0)
+    return new_array(layout.axis, cnp.PyArray_DIMS(x), typenum, <size_t>layout.rows)
 
 
 cdef void *data_or_null(cnp.ndarray a) noexcept:

@@ -67,3 +67,9 @@ cdef int run_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype) except -1
 cdef int run_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype) except -1
 cdef int run_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype) except -1
 cdef int run_update_running(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1
+
+cdef extern from "buffers.h" nogil:
+    enum:
+        FN_BUFFER_BYTES
+
+cdef cnp.ndarray new_large(int ndim, cnp.npy_intp *dims, int typenum)

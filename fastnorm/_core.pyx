@@ -1,7 +1,10 @@
-"""The compiled core: which kernels run, on how many threads."""
+"""The compiled core: which kernels run, on how many threads, and where large results lie."""
 
 cimport numpy as cnp
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset, strcpy
 
 import os
 import sys
@@ -40,6 +43,22 @@ cdef extern from "parallel.h" nogil:
     int fn_get_num_threads()
     void fn_set_num_threads(int n)
     int fn_swap_local_num_threads(int n)
+
+cdef extern from "buffers.h" nogil:
+    ctypedef struct fn_buffer_figures:
+        size_t limit, idle_bytes, idle_blocks
+        unsigned long long hits, misses
+    void fn_buffer_init()
+    void *fn_buffer_alloc(size_t size)
+    void *fn_buffer_resize(void *memory, size_t size)
+    void fn_buffer_free(void *memory)
+    void fn_buffer_set_limit(size_t bytes)
+    size_t fn_buffer_limit()
+    void fn_buffer_empty()
+    fn_buffer_figures fn_buffer_look()
+
+cdef extern from "numpy/arrayobject.h":
+    PyObject *PyDataMem_DefaultHandler
 
 cdef extern from "build_info.h":
     const char *FN_COMPILER
@@ -246,6 +265,126 @@ class threads:
         fn_swap_local_num_threads(self._before.pop())
 
 
+# ---- large results ----------------------------------------------------------------------------------------------------
+
+# NumPy's hooks for the memory of an array (NEP 49). An array keeps the handler it was made with, so it can be resized and
+# freed at any time, by anyone, when another one is in force again. NumPy itself tells tracemalloc.
+
+cdef void *handle_malloc(void *ctx, size_t size) noexcept nogil:
+    return fn_buffer_alloc(size)
+
+
+cdef void *handle_calloc(void *ctx, size_t count, size_t size) noexcept nogil:
+    if size != 0 and count > <size_t>-1 // size:
+        return NULL
+    cdef void *memory = fn_buffer_alloc(count * size)
+    return NULL if memory == NULL else memset(memory, 0, count * size)
+
+
+cdef void *handle_realloc(void *ctx, void *memory, size_t size) noexcept nogil:
+    return fn_buffer_resize(memory, size)
+
+
+cdef void handle_free(void *ctx, void *memory, size_t size) noexcept nogil:
+    fn_buffer_free(memory)
+
+
+cdef cnp.PyDataMem_Handler handler
+strcpy(handler.name, b"fastnorm")
+handler.version = 1
+handler.allocator.ctx = NULL
+handler.allocator.malloc = handle_malloc
+handler.allocator.calloc = handle_calloc
+handler.allocator.realloc = handle_realloc
+handler.allocator.free = handle_free
+
+cdef object handler_capsule = PyCapsule_New(&handler, "mem_handler", NULL)
+
+
+cdef cnp.ndarray new_large(int ndim, cnp.npy_intp *dims, int typenum):
+    """An array on a block of the cache; an ordinary one if the cache is off or the user has a memory handler in force."""
+    if fn_buffer_limit() == 0:
+        return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
+    before = cnp.PyDataMem_SetHandler(handler_capsule)
+    if <PyObject *>before != PyDataMem_DefaultHandler:
+        cnp.PyDataMem_SetHandler(before)
+        return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
+    try:
+        return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
+    finally:
+        cnp.PyDataMem_SetHandler(before)
+
+
+def set_cache_limit(bytes):
+    """Set how much memory of dead results may be kept for results to come.
+
+    Memory that the process has already costs no page faults. When a large result (128 KB or more) is freed, its memory
+    waits for the next result of about its size; what has waited longest goes when there is too much. Memory of results
+    that are alive does not count. All threads share one cache; the limit is that of the process.
+
+    Parameters
+    ----------
+    bytes : int
+        At least 0; 0 keeps nothing and leaves all memory to NumPy. What is kept beyond the new limit is freed at once.
+        At first: FASTNORM_CACHE_LIMIT, else 1 GiB or 1/8 of the memory, whichever is less.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If bytes is no integer, or negative.
+
+    See Also
+    --------
+    empty_cache : free what is kept now.
+    show_config : what is kept now, and the limit.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> fastnorm.set_cache_limit(256 * 2**20)
+    """
+    if isinstance(bytes, bool) or not hasattr(bytes, "__index__"):
+        raise TypeError(f"bytes is {bytes!r} of type {type(bytes).__name__}, expected an integer")
+    limit = bytes.__index__()
+    if limit < 0:
+        raise ValueError(f"bytes is {limit}, expected a number of bytes >= 0")
+    fn_buffer_set_limit(min(limit, sys.maxsize))
+
+
+def empty_cache():
+    """Free the memory of dead results that is kept for results to come.
+
+    Results that are alive are not touched, and the limit stays as it is: see `set_cache_limit`.
+
+    Examples
+    --------
+    >>> import fastnorm
+    >>> fastnorm.empty_cache()
+    """
+    fn_buffer_empty()
+
+
+def cache_info():
+    """The figures of the cache as a dict; for tests and measurements."""
+    return fn_buffer_look()
+
+
+cdef int read_cache_limit() except -1:
+    text = os.environ.get("FASTNORM_CACHE_LIMIT", "").strip()
+    if text.isascii() and text.isdigit():
+        fn_buffer_set_limit(min(int(text), sys.maxsize))
+    elif text:
+        warnings.warn(
+            f"FASTNORM_CACHE_LIMIT is {text!r}, expected a number of bytes >= 0; ignored", RuntimeWarning, stacklevel=2)
+    return 0
+
+
+cdef str cache_line():
+    cdef fn_buffer_figures figures = fn_buffer_look()
+    return (f"limit {figures.limit / 2**20:.0f} MB; {figures.idle_bytes / 2**20:.0f} MB idle in {figures.idle_blocks} block{"" if figures.idle_blocks == 1 else "s"}; "
+            f"{figures.hits} of {figures.hits + figures.misses} large results found memory in it")
+
+
 # ---- configuration ----------------------------------------------------------------------------------------------------
 
 def show_config():
@@ -266,8 +405,11 @@ def show_config():
     print(f"  isa in use      {names[fn_isa_current()]}")
     print(f"  isas available  {', '.join(names)}")
     print(f"  threads         {fn_get_num_threads()}")
-    print(f"  cache           last level {fn_cpu_last_cache_bytes() / 2**20:.0f} MB; no result buffers are kept")
+    print(f"  cpu cache       last level {fn_cpu_last_cache_bytes() / 2**20:.0f} MB")
+    print(f"  result cache    {cache_line()}")
 
 
 fn_dispatch_init(enabled_features())
+fn_buffer_init()  # before the threads: see buffers.h
+read_cache_limit()
 fn_parallel_init()

@@ -10,6 +10,19 @@ settings.register_profile("fastnorm", deadline=None, derandomize=True, max_examp
 settings.load_profile("fastnorm")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: minutes of stress; left out unless asked for by -m, as in -m slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.markexpr:
+        return
+    slow = [item for item in items if "slow" in item.keywords]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
 def pytest_report_header():
     return f"fastnorm: ISAs {', '.join(ISAS)}; NumPy {np.__version__}"
 

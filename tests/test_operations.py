@@ -2,6 +2,8 @@
 
 import doctest
 import inspect
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import fastnorm
 from fastnorm import reference
 from support.operations import OPERATIONS
 
+ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = [name for name in fastnorm.__all__ if callable(getattr(fastnorm, name))]
 
 
@@ -70,3 +73,17 @@ def test_docstring_and_its_examples(module, name, capsys):
             assert f"\n{section}\n{'-' * len(section)}\n" in text, f"no section {section}"
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
     assert result.failed == 0, capsys.readouterr().out
+
+
+def test_examples_of_the_readme(capsys):
+    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    assert result.attempted > 10
+    assert result.failed == 0, capsys.readouterr().out
+
+
+def test_every_operation_has_a_benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    from operations import missing_benchmarks
+
+    assert missing_benchmarks() == []
+    del sys.modules["operations"]

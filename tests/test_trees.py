@@ -1,0 +1,163 @@
+"""The library adds in the order of docs/reduction-trees.md, bit for bit, on every ISA.
+
+`support.trees` is that page in NumPy. A difference means that the page, its transcription or a kernel is wrong.
+"""
+
+import numpy as np
+import pytest
+
+from support import trees
+from support.arrays import DTYPES, assert_same_bits, draw, hostile
+from support.isas import ISAS, using
+from support.operations import BY_NAME
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+# What a case holds: x, then dy. "hostile" mixes everything, rows and columns of NaN and infinity among them.
+DATA = [
+    ("hostile", "hostile"),
+    ("normal", "normal"),
+    ("mean_1e6", "mean_1e3"),
+    ("sorted", "sorted"),
+    ("first_row_outlier", "first_row_outlier"),
+    ("constant", "mean_1e3"),
+    ("1e25", "normal"),
+    ("1e-25", "1e25"),
+    ("mean_1e25", "1e-25"),
+]
+
+# Lengths around each place where a lane, a unit, a quad, a block or a chunk ends, for both dtypes.
+LENGTHS = [*range(1, 71), *(n + k for n in (128, 256, 512, 1024, 2048, 4096) for k in (-1, 0, 1))]
+FEW_ROWS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 33]
+# Groups of 16, first chunks of 64 and further ones of 256 and 1024 rows, up to about 3000.
+ROWS = [*range(1, 71), 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 2048, 2049, 3000, 3071]
+CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 600]
+# More than one slab of 256 KB, and 32 of them from 8 MB on; rows of more than 32 KB.
+LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430)]
+LARGE_COLUMNS = [(2100, 64), (5003, 31), (230, 600), (6001, 24), (70_001, 3), (5000, 430), (300_003, 1), (90_003, 24)]
+# Just folded, and just not.
+FOLDED = [(256, 255), (255, 255), (128, 255), (127, 255), (300, 248), (300, 264), (63, 4), (64, 4)]
+
+
+def data(kind, rng, shape, dtype):
+    if kind == "hostile":
+        return hostile(rng, shape, dtype)
+    if kind in ("twins", "cancelling"):
+        return twins(rng, shape, dtype, kind == "cancelling")
+    if kind == "offsets":  # means of 0 to 64 deviations: from 32 on the BatchNorm backward takes a pivot of dy
+        return (rng.standard_normal(shape) + rng.uniform(-64, 64, shape[1])).astype(dtype)
+    if kind in ("row_scales", "column_scales"):
+        return scales(rng, shape, dtype, 0 if kind == "row_scales" else 1)
+    return draw(kind, rng, shape, dtype)
+
+
+def twins(rng, shape, dtype, opposite):
+    """Every number twice in its column, or of all sizes and with its negative, always at the same places.
+
+    With twins as x and cancelling numbers as dy what is left of a sum is its rounding errors, which tell the order of
+    addition like nothing else.
+    """
+    half = (-(-shape[0] // 2), *shape[1:])
+    if opposite:
+        reach = 8 if dtype == np.float32 else 20
+        a = 10.0 ** rng.uniform(-reach, reach, half)
+        a = np.concatenate([a, -a])
+    else:
+        a = rng.standard_normal(half)
+        a = np.concatenate([a, a])
+    places = np.random.default_rng(0).permuted(np.indices(a.shape)[0], axis=0)
+    return np.take_along_axis(a, places, axis=0)[: shape[0]].astype(dtype)
+
+
+@np.errstate(over="ignore")
+def scales(rng, shape, dtype, axis):
+    """Every row, or column, of another size, over the whole range of float32 and beyond: who is wide?"""
+    lines = (shape[0], 1) if axis == 0 else (1, shape[1])
+    a = rng.standard_normal(shape) + rng.choice([0, 0, 1, 1e3], lines)
+    return (10.0 ** rng.uniform(-43, 38, lines) * a).astype(dtype)
+
+
+def draws(seed, shapes):
+    """Each shape with other data, another eps, and gamma and beta or not."""
+    rng = np.random.default_rng(seed)
+    for i, shape in enumerate(shapes):
+        kinds = DATA[0] if i % 3 == 0 else DATA[rng.integers(1, len(DATA))]
+        yield rng, shape, kinds, rng.choice([0, 1e-12, 1e-5]), rng.choice([None, None, "gamma", "beta", "both"])
+
+
+def check(name, seed, shapes, dtype, same_kinds=None):
+    op, tree = BY_NAME[name], getattr(trees, name)
+    for rng, shape, drawn, eps, missing in draws(seed, shapes):
+        kinds = same_kinds or drawn
+        x, dy = (data(kind, rng, shape, dtype) for kind in kinds)
+        arguments = op.draw(x, -1, rng, dy, eps)
+        for parameter in ("gamma", "beta"):
+            if missing in (parameter, "both") and parameter in arguments:
+                arguments[parameter] = None
+        expected = expect(op, tree, arguments)
+        for isa in ISAS:
+            with using(isa):
+                results = op(arguments)
+            results = {output: results[output] for output in op.outputs}
+            assert_same_bits(results, expected, f"{isa}, {shape}, {kinds}, eps {eps}, without {missing}")
+
+
+@np.errstate(all="ignore")
+def expect(op, tree, arguments):
+    leave_out = {"axis", "return_stats", "momentum", *op.updated}
+    results = tree(**{k: v for k, v in arguments.items() if k not in leave_out})
+    return dict(zip(op.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+
+
+def paired(seed, sizes, others, repeat=1):
+    """Every size with one of the others in turn, in a drawn order."""
+    rng = np.random.default_rng(seed)
+    sizes = sizes * repeat
+    return zip(sizes, rng.choice(others, len(sizes)), strict=True)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["layer_norm", "layer_norm_backward"])
+def test_rows(name, dtype):
+    shapes = [(m, n) for n, m in paired(1, LENGTHS, FEW_ROWS, 2)]
+    check(name, 2, shapes, dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["layer_norm", "layer_norm_backward"])
+def test_many_rows(name, dtype):
+    shapes = [(m, n) for m, n in paired(3, ROWS, [1, 2, 7, 16, 17, 40])] + LARGE_ROWS
+    check(name, 4, shapes, dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
+def test_columns(name, dtype):
+    shapes = [(m, c) for m, c in paired(5, ROWS, CHANNELS)] + [(m, c) for c, m in paired(6, CHANNELS, ROWS, 2)]
+    check(name, 7, shapes + FOLDED, dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
+def test_large_columns(name, dtype):
+    # the one without sums needs no more than a few
+    check(name, 8, LARGE_COLUMNS[:3] if name == "batch_norm_inference" else LARGE_COLUMNS, dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward"])
+def test_sums_that_cancel(name, dtype):
+    check(name, 9, [(998, 33), (2100, 64), (9002, 31), (2600, 130)], dtype, ("twins", "cancelling"))
+
+
+@dtypes
+def test_pivots_of_gradients(dtype):
+    check("batch_norm_backward", 12, [(3, 600), (8, 600), (200, 600), (2100, 63)], dtype, ("normal", "offsets"))
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_size_of_numbers(name):
+    kind = "row_scales" if BY_NAME[name].family == "layernorm" else "column_scales"
+    shapes = [(100, 100), (100, 300), (300, 200), (17, 600)]
+    check(name, 10, 3 * shapes, np.float32, (kind, kind))
+    check(name, 11, shapes, np.float32, (kind, "normal"))

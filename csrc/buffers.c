@@ -51,8 +51,8 @@ enum {
     HUGE_PAGE = 2 << 20,
     /*
      * From the start of a mapping to the memory handed out. Large arrays of NumPy begin 16 bytes into a page. A result
-     * that began shortly behind that, in a page of its own, would be written where, to a processor that compares the low
-     * 12 bits of addresses first, the next reads of the input seem to be; half a page off they never meet.
+     * that began shortly behind that, in a page of its own, would be written where, to a processor that compares the
+     * low 12 bits of addresses first, the next reads of the input seem to be. Half a page off they never meet.
      */
     HEAD = 2048,
 };
@@ -60,8 +60,8 @@ enum {
 static const unsigned long long MOST_BYTES_BY_DEFAULT = 1ull << 30;
 static const unsigned long long SHARE_OF_MEMORY_BY_DEFAULT = 8;
 
-/* Ends where the memory handed out begins. The owner of a block keeps its size here: what its user says it is may have
-   changed since, as the nominal size of an array can. */
+/* Ends where the memory handed out begins. Sizes are believed from here alone, never from who frees the block: of an
+   array NumPy tells the nominal size of that moment. */
 struct block {
     _Alignas(FN_BUFFER_ALIGN) size_t capacity; /* bytes behind the header */
     size_t mapped;                             /* length of the mapping; 0: the block is malloc's */

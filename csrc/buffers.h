@@ -34,8 +34,8 @@ void fn_buffer_free(void *memory);
 
 /*
  * The bytes that idle blocks may hold together, headers included; 0 keeps none. Idle blocks beyond a new limit go at
- * once, those longest unused first. Where nothing can be kept (under AddressSanitizer, which could not see a result used
- * after its end, or without fork handlers) the limit stays 0.
+ * once, those longest unused first. Where nothing can be kept (under AddressSanitizer, which could not see a result
+ * used after its end, or without fork handlers) the limit stays 0.
  */
 void fn_buffer_set_limit(size_t bytes);
 size_t fn_buffer_limit(void);
@@ -54,8 +54,8 @@ fn_buffer_figures fn_buffer_look(void);
 
 /*
  * Call once the library is loaded; further calls do nothing, and until then nothing is kept. Sets the limit to 1 GiB or
- * 1/8 of the memory of the machine or of the cgroup, whichever is least, and installs the fork handlers: the child keeps
- * the blocks that are in use, and none that are idle.
+ * 1/8 of the memory of the machine or of the cgroup, whichever is least, and installs the fork handlers: the child
+ * keeps the blocks that are in use, and none that are idle.
  *
  * Before fn_parallel_init: handlers run latest first, so that a fork waits for the chunks at work before it takes the
  * lock that they may need.

@@ -8,7 +8,7 @@
 #include "parallel.h"
 
 enum {
-    FN_PARALLEL_BYTES = 1 << 18, /* smallest traffic that is worth a second thread */
+    FN_PARALLEL_BYTES = 1 << 20, /* smallest traffic that is worth a second thread, which may have to be woken */
     FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time */
     FN_TILE_COLUMN_BYTES = 1 << 14,
     /* Results from this size on are written past the cache: they would not find room in it, and a plain store reads the

@@ -8,6 +8,7 @@ from libc.string cimport memset, strcpy
 
 import os
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -255,20 +256,21 @@ class threads:
 
     def __init__(self, n):
         self._n = as_thread_count(n)
-        self._before = []
+        self._of_thread = threading.local()  # one object may be entered by several threads
 
     def __enter__(self):
-        self._before.append(fn_swap_local_num_threads(self._n))
+        before = fn_swap_local_num_threads(self._n)
+        self._of_thread.__dict__.setdefault("before", []).append(before)
         return self
 
     def __exit__(self, *exc_info):
-        fn_swap_local_num_threads(self._before.pop())
+        fn_swap_local_num_threads(self._of_thread.before.pop())
 
 
 # ---- large results ----------------------------------------------------------------------------------------------------
 
-# NumPy's hooks for the memory of an array (NEP 49). An array keeps the handler it was made with, so it can be resized and
-# freed at any time, by anyone, when another one is in force again. NumPy itself tells tracemalloc.
+# NumPy's hooks for the memory of an array (NEP 49). An array keeps the handler it was made with, so it can be resized
+# and freed at any time, by anyone, when another one is in force again. NumPy itself tells tracemalloc.
 
 cdef void *handle_malloc(void *ctx, size_t size) noexcept nogil:
     return fn_buffer_alloc(size)
@@ -302,7 +304,7 @@ cdef object handler_capsule = PyCapsule_New(&handler, "mem_handler", NULL)
 
 
 cdef cnp.ndarray new_large(int ndim, cnp.npy_intp *dims, int typenum):
-    """An array on a block of the cache; an ordinary one if the cache is off or the user has a memory handler in force."""
+    """An array on a block of the cache; an ordinary one while the cache is off or the user has a handler in force."""
     if fn_buffer_limit() == 0:
         return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
     before = cnp.PyDataMem_SetHandler(handler_capsule)
@@ -381,7 +383,8 @@ cdef int read_cache_limit() except -1:
 
 cdef str cache_line():
     cdef fn_buffer_figures figures = fn_buffer_look()
-    return (f"limit {figures.limit / 2**20:.0f} MB; {figures.idle_bytes / 2**20:.0f} MB idle in {figures.idle_blocks} block{"" if figures.idle_blocks == 1 else "s"}; "
+    blocks = "1 block" if figures.idle_blocks == 1 else f"{figures.idle_blocks} blocks"
+    return (f"limit {figures.limit / 2**20:.0f} MB; {figures.idle_bytes / 2**20:.0f} MB idle in {blocks}; "
             f"{figures.hits} of {figures.hits + figures.misses} large results found memory in it")
 
 

@@ -557,3 +557,26 @@ def test_the_interpreter_ends_while_daemon_threads_are_in_calls():
 @pytest.mark.slow
 def test_many_interpreters_end_while_daemon_threads_are_in_calls():
     processes.check(end_in_mid_call, 500)
+
+
+def test_one_object_may_be_entered_by_several_threads():
+    limit = fastnorm.threads(3)
+    entered, leave = threading.Barrier(2), threading.Barrier(2)
+    seen = []
+
+    def other():
+        with fastnorm.threads(5), limit:
+            entered.wait()
+            leave.wait()
+        seen.append(fastnorm.get_num_threads())
+
+    before = fastnorm.get_num_threads()
+    thread = threading.Thread(target=other)
+    thread.start()
+    entered.wait()
+    with limit:
+        leave.wait()
+        thread.join()
+        assert fastnorm.get_num_threads() == 3
+    assert fastnorm.get_num_threads() == before
+    assert seen == [before]

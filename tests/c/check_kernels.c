@@ -5,8 +5,8 @@
  * every=<k> takes one case in k; unguarded is for emulators that read what a masked load leaves out.
  *
  * Draws arrays, runs every operation with the baseline table and with every other table that this processor can run or
- * that is named on the command line (for tables that were compiled to an emulation), and compares the results, NaN being
- * equal to any NaN. Prints each mismatch, and a hash of all baseline results, which has to be the same on every
+ * that is named on the command line (for tables that were compiled to an emulation), and compares the results; NaN
+ * equals any NaN. Prints each mismatch, and a hash of all baseline results, which has to be the same on every
  * architecture; the exit status says whether there was a mismatch. emulate.sh builds and runs it in every way there is.
  *
  * Half of the arrays end at a page that must not be touched, the others are blocks of malloc of just their size: the
@@ -170,8 +170,8 @@ static void clear_rooms(void)
 
 /* ---- one case ---------------------------------------------------------------------------------------------------- */
 
-/* Size of results that drivers write past the cache, where they were compiled with FN_STREAM_BYTES defined to this name:
- * arrays as large as the real size would take too long. */
+/* Size of results that drivers write past the cache, if they were compiled with FN_STREAM_BYTES defined to this name:
+ * arrays of the real size would take too long. */
 ptrdiff_t check_stream_bytes = PTRDIFF_MAX;
 
 typedef enum { FRESH, STREAMED, OVER_X, OVER_DY, PLACES } place;

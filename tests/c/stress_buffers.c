@@ -443,8 +443,8 @@ int main(int argc, char **argv)
     test_threads(seconds / 2, false);
     test_threads(seconds / 2, true);
     const fn_buffer_figures figures = fn_buffer_look();
-    printf("%lld requests from %d threads; %llu of %llu large ones reused a block\n", atomic_load(&requests), (int)THREADS,
-           figures.hits, figures.hits + figures.misses);
+    printf("%lld requests from %d threads; %llu of %llu large ones reused a block\n", atomic_load(&requests),
+           (int)THREADS, figures.hits, figures.hits + figures.misses);
     printf(atomic_load(&failures) == 0 ? "passed\n" : "FAILED\n");
     return atomic_load(&failures) != 0;
 }

@@ -1,6 +1,7 @@
 """The compiled core: which kernels run, on how many threads, and where large results lie."""
 
 cimport numpy as cnp
+from cpython.pystate cimport PyThreadState
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport free, malloc
@@ -61,6 +62,10 @@ cdef extern from "buffers.h" nogil:
 cdef extern from "numpy/arrayobject.h":
     PyObject *PyDataMem_DefaultHandler
 
+cdef extern from "Python.h":
+    PyThreadState *PyEval_SaveThread()
+    void PyEval_RestoreThread(PyThreadState *state)
+
 cdef extern from "build_info.h":
     const char *FN_COMPILER
 
@@ -72,62 +77,44 @@ cdef enum:
 
 # ---- kernels ----------------------------------------------------------------------------------------------------------
 
-cdef inline bint is_long(Py_ssize_t rows, Py_ssize_t features, fn_dtype dtype) noexcept nogil:
-    return rows * features > LONG_WORK_BYTES // (8 if dtype == FN_FLOAT32 else 16)
+cdef PyThreadState *release_if_long(Py_ssize_t rows, Py_ssize_t features, fn_dtype dtype) noexcept:
+    """Lets go of the GIL for long work; pass the result on to finish()."""
+    if rows * features > LONG_WORK_BYTES // (8 if dtype == FN_FLOAT32 else 16):
+        return PyEval_SaveThread()
+    return NULL
 
 
-cdef int out_of_memory() except -1:
-    raise MemoryError("fastnorm: no memory for scratch")
+cdef int finish(PyThreadState *released, int status) except -1:
+    if released is not NULL:
+        PyEval_RestoreThread(released)
+    if status:
+        raise MemoryError("fastnorm: no memory for scratch")
+    return 0
 
 
 cdef int run_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype) except -1:
-    cdef int status
-    if is_long(op.m, op.n, dtype):
-        with nogil:
-            status = fn_layer_norm(op, dtype)
-    else:
-        status = fn_layer_norm(op, dtype)
-    return out_of_memory() if status else 0
+    cdef PyThreadState *released = release_if_long(op.m, op.n, dtype)
+    return finish(released, fn_layer_norm(op, dtype))
 
 
 cdef int run_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype) except -1:
-    cdef int status
-    if is_long(op.m, op.n, dtype):
-        with nogil:
-            status = fn_layer_norm_backward(op, dtype)
-    else:
-        status = fn_layer_norm_backward(op, dtype)
-    return out_of_memory() if status else 0
+    cdef PyThreadState *released = release_if_long(op.m, op.n, dtype)
+    return finish(released, fn_layer_norm_backward(op, dtype))
 
 
 cdef int run_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype) except -1:
-    cdef int status
-    if is_long(op.m, op.c, dtype):
-        with nogil:
-            status = fn_batch_norm(op, dtype)
-    else:
-        status = fn_batch_norm(op, dtype)
-    return out_of_memory() if status else 0
+    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
+    return finish(released, fn_batch_norm(op, dtype))
 
 
 cdef int run_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype) except -1:
-    cdef int status
-    if is_long(op.m, op.c, dtype):
-        with nogil:
-            status = fn_batch_norm_inference(op, dtype)
-    else:
-        status = fn_batch_norm_inference(op, dtype)
-    return out_of_memory() if status else 0
+    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
+    return finish(released, fn_batch_norm_inference(op, dtype))
 
 
 cdef int run_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype) except -1:
-    cdef int status
-    if is_long(op.m, op.c, dtype):
-        with nogil:
-            status = fn_batch_norm_backward(op, dtype)
-    else:
-        status = fn_batch_norm_backward(op, dtype)
-    return out_of_memory() if status else 0
+    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
+    return finish(released, fn_batch_norm_backward(op, dtype))
 
 
 cdef int run_update_running(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1:

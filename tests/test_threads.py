@@ -136,12 +136,12 @@ def count_threads(name, shape):
 
 def count_threads_of_all():
     for op in OPERATIONS:
-        for shape in [(100, 2600), (1, 224, 224, 3), (30_000, 9), (200_000, 1), (2000, 200)]:
+        for shape in [(400, 2600), (1, 448, 448, 3), (90_000, 9), (800_000, 1), (5000, 200)]:
             assert processes.in_child(count_threads, op.name, shape)
         if op.name != "layer_norm_backward":
-            assert processes.in_child(count_threads, op.name, (8, 30_000))
+            assert processes.in_child(count_threads, op.name, (8, 100_000))
         if op.family == "batchnorm":
-            for shape in [(1, 200_000), (3, 70_000), (2, 7, 7, 2048)]:
+            for shape in [(1, 700_000), (3, 250_000), (8, 7, 7, 2048)]:
                 assert processes.in_child(count_threads, op.name, shape)
 
 

@@ -4,6 +4,7 @@
 #   make bench     build, install, measure: a table, a JSON file and a picture
 #   make accuracy  build, install, print the worst errors on hostile data
 #   make examples  build, install, train on real data
+#   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench accuracy examples wheel sdist clean
+.PHONY: test bench accuracy examples tsan emulate wheel sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -28,6 +29,16 @@ examples: $(VENV)/installed $(VENV)/for-examples
 
 accuracy: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python accuracy.py
+
+# The thread pool and the cache of results under ThreadSanitizer; every ISA, emulated where the processor lacks it.
+tsan:
+	mkdir -p build/tsan
+	for name in parallel buffers; do \
+	  $(CC) -std=c11 -O1 -g -fsanitize=thread -Icsrc tests/c/stress_$$name.c -lpthread -lm -o build/tsan/$$name && \
+	  build/tsan/$$name || exit 1; done
+
+emulate:
+	bash tests/c/emulate.sh
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -55,7 +55,7 @@ EXTENSIONS = [
         [f"fastnorm/{name}.pyx"],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-        extra_compile_args=["-O2", *HIDDEN],
+        extra_compile_args=["-O3", *HIDDEN],
         extra_link_args=["-pthread"],
         depends=HEADERS,
     )

@@ -71,8 +71,7 @@ typedef struct {
 
 static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, double otherwise)
 {
-    if (!array) return otherwise;
-    return item_bytes == 4 ? (double)((const float *)array)[j] : ((const double *)array)[j];
+    return array ? fn_value_at(array, j, item_bytes) : otherwise;
 }
 
 static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows, ptrdiff_t j)

@@ -4,8 +4,6 @@
 #include "tree.h"
 #include "work.h"
 
-enum { SLICE_COLUMNS = 512 };
-
 static ptrdiff_t greatest_common_divisor(ptrdiff_t a, ptrdiff_t b)
 {
     while (b) {
@@ -30,7 +28,7 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, plan.rows * row_bytes / FN_SLAB_BYTES));
     plan.slab_rows = fn_round_up(fn_max(FN_FIRST_CHUNK_ROWS, fn_ceil_div(plan.rows, most)), FN_GROUP_ROWS);
     plan.slabs = fn_ceil_div(plan.rows, plan.slab_rows);
-    plan.slice_cols = fn_min(plan.cols, SLICE_COLUMNS);
+    plan.slice_cols = fn_min(plan.cols, FN_SLICE_COLUMNS);
     plan.slices = fn_ceil_div(plan.cols, plan.slice_cols);
     return plan;
 }
@@ -106,11 +104,6 @@ static void merge_moments(fn_moments a, double na, fn_moments b, double nb, ptrd
     }
 }
 
-static double value_at(const void *array, ptrdiff_t i, ptrdiff_t item_bytes)
-{
-    return item_bytes == 4 ? (double)((const float *)array)[i] : ((const double *)array)[i];
-}
-
 static double slab_count(const fn_columns *plan, ptrdiff_t slab, ptrdiff_t slabs)
 {
     const ptrdiff_t end = fn_min(plan->rows, (slab + slabs) * plan->slab_rows);
@@ -135,7 +128,7 @@ static void merge_folds_of_moments(const fn_columns *plan, const fn_moments *s, 
         count[i] = rows;
         if (i >= plan->tail) continue;
         for (ptrdiff_t j = 0; j < c; j++) {
-            double value = value_at(x, first + i * c + j, plan->item_bytes), shift = 0, m2 = 0;
+            double value = fn_value_at(x, first + i * c + j, plan->item_bytes), shift = 0, m2 = 0;
             merge_moments(moments_at(s, i * c + j), rows, (fn_moments){&value, &shift, &m2}, 1, 1);
         }
         count[i] += 1;
@@ -166,8 +159,8 @@ static void add_tail_to_sums(const fn_columns *plan, const void *dy, const void 
 {
     const ptrdiff_t first = plan->rows * plan->cols;
     for (ptrdiff_t j = 0; j < plan->tail * plan->c; j++) {
-        const double e = value_at(x, first + j, plan->item_bytes) - value_at(center, j, plan->item_bytes);
-        const double t = value_at(dy, first + j, plan->item_bytes);
+        const double e = fn_value_at(x, first + j, plan->item_bytes) - fn_value_at(center, j, plan->item_bytes);
+        const double t = fn_value_at(dy, first + j, plan->item_bytes);
         fn_add_to(&s->dy_e[j], &s->dy_e_lo[j], t * e);
         fn_add_to(&s->dy[j], &s->dy_lo[j], t);
     }

@@ -80,6 +80,9 @@ typedef struct {
     void *dbeta;               /* real (c) */
 } fn_batchnorm_bwd;
 
+/* Columns that a kernel walks down at a time: their accumulators stay in the first-level cache. Decides no bits. */
+enum { FN_SLICE_COLUMNS = 512 };
+
 /* Moments of columns: the mean is pivot + shift, pivot being a value of the dtype and shift the small rest. */
 typedef struct {
     double *pivot, *shift, *m2;

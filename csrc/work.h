@@ -18,6 +18,10 @@ enum {
 };
 
 static inline ptrdiff_t fn_item_bytes(fn_dtype dtype) { return dtype == FN_FLOAT32 ? 4 : 8; }
+static inline double fn_value_at(const void *array, ptrdiff_t i, ptrdiff_t item_bytes)
+{
+    return item_bytes == 4 ? (double)((const float *)array)[i] : ((const double *)array)[i];
+}
 static inline ptrdiff_t fn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return a / b + (a % b != 0); }
 static inline ptrdiff_t fn_round_up(ptrdiff_t a, ptrdiff_t to) { return fn_ceil_div(a, to) * to; }
 

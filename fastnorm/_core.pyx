@@ -4,7 +4,6 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_New
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strcpy
 
 import os

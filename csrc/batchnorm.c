@@ -7,33 +7,36 @@
 #include "dispatch.h"
 #include "drivers.h"
 #include "fpenv.h"
+#include "tree.h"
 #include "work.h"
 
 /* ---- scratch: one block, carved up ------------------------------------------------------------------------------- */
 
+/* What a block of a wide array needs is on the stack, so that it cannot fail. */
+enum { LOCAL_BYTES = 46 << 10 };
+
 typedef struct {
-    char *block;
-    fn_moments moments;
-    fn_bwd_sums sums;
+    char *block; /* NULL: local */
+    fn_column_sums sums;
     fn_coefficients k;
-    double *spare;
+    void *pivot;
+    double *spare; /* two more arrays */
+    _Alignas(FN_UNIT_BYTES) char local[LOCAL_BYTES];
 } scratch;
 
-/* Room for `arrays` arrays of fn_columns_scratch doubles, `spare` more doubles, and the coefficients of plan->cols
- * columns. */
-static int allocate(scratch *s, const fn_columns *plan, ptrdiff_t arrays, ptrdiff_t spare)
+static int allocate(scratch *s, const fn_columns *plan)
 {
-    const ptrdiff_t each = fn_columns_scratch(plan);
-    const ptrdiff_t real = fn_round_up(plan->cols * plan->item_bytes, (ptrdiff_t)sizeof(double));
-    const ptrdiff_t doubles = (arrays * each + spare) * (ptrdiff_t)sizeof(double);
-    s->block = malloc((size_t)(doubles + 4 * real + plan->cols));
-    if (!s->block) return -1;
-    double *d = (double *)(void *)s->block;
-    if (arrays == 3) s->moments = (fn_moments){d, d + each, d + 2 * each};
-    if (arrays == 4) s->sums = (fn_bwd_sums){d, d + each, d + 2 * each, d + 3 * each};
-    s->spare = d + arrays * each;
-    char *k = s->block + doubles;
-    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real, 0};
+    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
+    const ptrdiff_t real = plan->padded * plan->item_bytes;
+    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + plan->cols;
+    s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes) : NULL;
+    if (bytes > LOCAL_BYTES && !s->block) return -1;
+    double *d = (double *)(void *)(s->block ? s->block : s->local);
+    s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
+    s->spare = d + 4 * each;
+    char *k = (char *)(d + doubles);
+    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 5 * real, 0};
+    s->pivot = k + 4 * real;
     return 0;
 }
 
@@ -60,13 +63,13 @@ typedef struct {
     const fn_coefficients *k;
     const char *x, *dy; /* dy is NULL in a forward */
     char *out;
-    ptrdiff_t rows, cols, item_bytes;
+    ptrdiff_t rows, cols, stride, item_bytes;
     ptrdiff_t tile_rows, tile_cols, tiles_across, tiles;
     int stream;
     /* for wide columns */
     const double *mean, *rstd;
     const void *gamma, *beta;
-    const fn_bwd_sums *sums;
+    const fn_column_sums *sums;
 } apply_task;
 
 static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, double otherwise)
@@ -76,28 +79,28 @@ static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, do
 
 static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows, ptrdiff_t j)
 {
-    const double gamma = parameter(t->gamma, j, t->item_bytes, 1), m = (double)t->rows;
+    const double gamma = parameter(t->gamma, j, t->item_bytes, 1), inv = 1 / (double)t->rows;
     if (t->dy) {
-        const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->dy[j] / m,
-                               t->rstd[j] * (t->sums->dy_e[j] / m)};
-        t->kernels->batchnorm_bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->cols, &k);
+        const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
+                               t->rstd[j] * (t->sums->a[j] * inv)};
+        t->kernels->batchnorm_bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
     } else {
-        t->kernels->batchnorm_apply_wide(t->x + in, t->out + in, rows, t->cols, t->mean[j], t->rstd[j], gamma,
+        t->kernels->batchnorm_apply_wide(t->x + in, t->out + in, rows, t->stride, t->mean[j], t->rstd[j], gamma,
                                          parameter(t->beta, j, t->item_bytes, 0));
     }
 }
 
 static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t cols)
 {
-    const ptrdiff_t in = (row * t->cols + j) * t->item_bytes, at = j * t->item_bytes;
+    const ptrdiff_t in = (row * t->stride + j) * t->item_bytes, at = j * t->item_bytes;
     const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                                (char *)t->k->slope + at, NULL, 0};
     const fn_kernels *kernels = t->kernels;
     if (t->dy)
         (t->stream ? kernels->batchnorm_bwd_apply_stream : kernels->batchnorm_bwd_apply)(
-            t->dy + in, t->x + in, t->out + in, rows, t->cols, cols, &k);
+            t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
     else
-        (t->stream ? kernels->batchnorm_apply_stream : kernels->batchnorm_apply)(t->x + in, t->out + in, rows, t->cols,
+        (t->stream ? kernels->batchnorm_apply_stream : kernels->batchnorm_apply)(t->x + in, t->out + in, rows, t->stride,
                                                                                  cols, &k);
 }
 
@@ -109,7 +112,7 @@ static void apply_mixed_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t ro
         while (next < end && !t->k->wide[next]) next++;
         if (next > j) apply_columns(t, row, rows, j, next - j);
         for (j = next; j < end && t->k->wide[j]; j++)
-            apply_wide_column(t, (row * t->cols + j) * t->item_bytes, rows, j);
+            apply_wide_column(t, (row * t->stride + j) * t->item_bytes, rows, j);
     }
 }
 
@@ -135,18 +138,161 @@ static void apply(apply_task *t, const fn_columns *plan)
     t->item_bytes = plan->item_bytes;
     t->rows = folded ? plan->rows : plan->m;
     t->cols = folded ? plan->cols : plan->c;
+    t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     t->tile_rows = fn_max(4, FN_TILE_BYTES / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take four rows at once */
     t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
-    const ptrdiff_t bytes = t->rows * t->cols * t->item_bytes;
+    const ptrdiff_t bytes = t->rows * t->stride * t->item_bytes;
     t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
-    fn_share(apply_range, t, t->tiles, (t->dy ? 3 : 2) * bytes);
+    fn_share(apply_range, t, t->tiles, (t->dy ? 3 : 2) * t->rows * t->cols * t->item_bytes);
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
 }
 
-/* ---- operations -------------------------------------------------------------------------------------------------- */
+/* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
+
+static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
+{
+    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_columns plan = fn_columns_plan(op.m, op.c, op.stride, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    if (!op.mean) op.mean = s.spare;
+    if (!op.rstd) op.rstd = s.spare + plan.padded;
+    kernels->batchnorm_pivots(op.x, op.m, op.stride, op.c, s.k.center);
+    repeat(s.k.center, &plan);
+    const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
+    fn_columns_sum(&plan, kernels, &data, &s.sums);
+    kernels->batchnorm_fwd_coefficients(&op, &s.sums, &s.k);
+    apply_task task = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
+                       .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
+    apply(&task, &plan);
+    free(s.block);
+    return 0;
+}
+
+static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
+{
+    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    double *rstd = s.sums.a;
+    kernels->batchnorm_inference_coefficients(op, rstd, s.spare, &s.k);
+    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
+                       .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
+    apply(&task, &plan);
+    free(s.block);
+    return 0;
+}
+
+static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
+{
+    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    kernels->batchnorm_bwd_center(op, s.k.center);
+    kernels->batchnorm_bwd_pivots(op->dy, op->m, op->stride, op->c, s.pivot);
+    repeat(s.k.center, &plan);
+    repeat(s.pivot, &plan);
+    const fn_columns_data data = {.x = op->x, .dy = op->dy, .pivot = s.pivot, .center = s.k.center};
+    fn_columns_sum(&plan, kernels, &data, &s.sums);
+    kernels->batchnorm_bwd_coefficients(op, &s.sums, s.pivot, &s.k);
+    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
+                       .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
+    apply(&task, &plan);
+    free(s.block);
+    return 0;
+}
+
+/* Wide arrays of few rows go through statistics and apply block by block, each in the cache and on one thread. Blocks are
+ * slices: sums and coefficients of a column do not depend on its neighbours, nor on the block it is in. */
+typedef struct {
+    const void *op;
+    fn_dtype dtype;
+} block_task;
+
+static int goes_by_blocks(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
+{
+    return c >= FN_BLOCKED_COLUMNS && fn_columns_plan(m, c, c, dtype).slabs == 1;
+}
+
+static void share_blocks(fn_range_fn fn, const void *op, fn_dtype dtype, ptrdiff_t c, ptrdiff_t bytes)
+{
+    block_task task = {op, dtype};
+    fn_share(fn, &task, fn_ceil_div(c, FN_SLICE_COLUMNS), bytes);
+}
+
+/* Entry j of an array that may be missing. */
+static void *entry(const void *array, ptrdiff_t j, ptrdiff_t item_bytes)
+{
+    return array ? (char *)(uintptr_t)array + j * item_bytes : NULL;
+}
+
+static double *entry_of_doubles(const double *array, ptrdiff_t j) { return entry(array, j, sizeof *array); }
+
+static void forward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const block_task *task = arg;
+    const fn_batchnorm_fwd *op = task->op;
+    const ptrdiff_t size = fn_item_bytes(task->dtype);
+    for (ptrdiff_t j = begin * FN_SLICE_COLUMNS; j < fn_min(op->c, end * FN_SLICE_COLUMNS); j += FN_SLICE_COLUMNS)
+        (void)forward((fn_batchnorm_fwd){.m = op->m,
+                                         .c = fn_min(FN_SLICE_COLUMNS, op->c - j),
+                                         .stride = op->stride,
+                                         .x = entry(op->x, j, size),
+                                         .gamma = entry(op->gamma, j, size),
+                                         .beta = entry(op->beta, j, size),
+                                         .y = entry(op->y, j, size),
+                                         .mean = entry_of_doubles(op->mean, j),
+                                         .rstd = entry_of_doubles(op->rstd, j),
+                                         .m2 = entry_of_doubles(op->m2, j),
+                                         .eps = op->eps},
+                      task->dtype);
+}
+
+static void inference_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const block_task *task = arg;
+    const fn_batchnorm_inference *op = task->op;
+    const ptrdiff_t size = fn_item_bytes(task->dtype);
+    for (ptrdiff_t j = begin * FN_SLICE_COLUMNS; j < fn_min(op->c, end * FN_SLICE_COLUMNS); j += FN_SLICE_COLUMNS) {
+        const fn_batchnorm_inference block = {.m = op->m,
+                                              .c = fn_min(FN_SLICE_COLUMNS, op->c - j),
+                                              .stride = op->stride,
+                                              .x = entry(op->x, j, size),
+                                              .running_mean = entry_of_doubles(op->running_mean, j),
+                                              .running_var = entry_of_doubles(op->running_var, j),
+                                              .gamma = entry(op->gamma, j, size),
+                                              .beta = entry(op->beta, j, size),
+                                              .y = entry(op->y, j, size),
+                                              .eps = op->eps};
+        (void)inference(&block, task->dtype);
+    }
+}
+
+static void backward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const block_task *task = arg;
+    const fn_batchnorm_bwd *op = task->op;
+    const ptrdiff_t size = fn_item_bytes(task->dtype);
+    for (ptrdiff_t j = begin * FN_SLICE_COLUMNS; j < fn_min(op->c, end * FN_SLICE_COLUMNS); j += FN_SLICE_COLUMNS) {
+        const fn_batchnorm_bwd block = {.m = op->m,
+                                        .c = fn_min(FN_SLICE_COLUMNS, op->c - j),
+                                        .stride = op->stride,
+                                        .dy = entry(op->dy, j, size),
+                                        .x = entry(op->x, j, size),
+                                        .mean = entry_of_doubles(op->mean, j),
+                                        .rstd = entry_of_doubles(op->rstd, j),
+                                        .gamma = entry(op->gamma, j, size),
+                                        .dx = entry(op->dx, j, size),
+                                        .dgamma = entry(op->dgamma, j, size),
+                                        .dbeta = entry(op->dbeta, j, size)};
+        (void)backward(&block, task->dtype);
+    }
+}
 
 static void forward_of_nothing(const fn_batchnorm_fwd *op)
 {
@@ -157,70 +303,16 @@ static void forward_of_nothing(const fn_batchnorm_fwd *op)
     }
 }
 
-static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
-{
-    if (op.m == 0 || op.c == 0) {
-        forward_of_nothing(&op);
-        return 0;
-    }
-    const fn_kernels *kernels = fn_kernels_for(dtype);
-    const fn_columns plan = fn_columns_plan(op.m, op.c, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 3, 2 * op.c)) return -1;
-    if (!op.mean) op.mean = s.spare;
-    if (!op.rstd) op.rstd = s.spare + op.c;
-    fn_columns_moments(&plan, kernels, op.x, &s.moments);
-    kernels->batchnorm_fwd_coefficients(&op, &s.moments, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
-                       .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
-    apply(&task, &plan);
-    free(s.block);
-    return 0;
-}
-
-static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
-{
-    if (op->m == 0 || op->c == 0) return 0;
-    const fn_kernels *kernels = fn_kernels_for(dtype);
-    const fn_columns plan = fn_columns_plan(op->m, op->c, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 0, 3 * op->c)) return -1;
-    double *rstd = s.spare;
-    kernels->batchnorm_inference_coefficients(op, rstd, rstd + op->c, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
-                       .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
-    apply(&task, &plan);
-    free(s.block);
-    return 0;
-}
-
-static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
-{
-    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
-    if (op->m == 0 || op->c == 0) {
-        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
-        memset(op->dbeta, 0, gradient_bytes);
-        return 0;
-    }
-    const fn_kernels *kernels = fn_kernels_for(dtype);
-    const fn_columns plan = fn_columns_plan(op->m, op->c, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 4, 0)) return -1;
-    kernels->batchnorm_bwd_center(op, s.k.center);
-    repeat(s.k.center, &plan);
-    fn_columns_bwd_sums(&plan, kernels, op->dy, op->x, s.k.center, &s.sums);
-    kernels->batchnorm_bwd_coefficients(op, &s.sums, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
-                       .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
-    apply(&task, &plan);
-    free(s.block);
-    return 0;
-}
-
 int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const int status = forward(*op, dtype);
+    int status = 0;
+    if (op->m == 0 || op->c == 0)
+        forward_of_nothing(op);
+    else if (goes_by_blocks(op->m, op->c, dtype))
+        share_blocks(forward_range, op, dtype, op->c, 3 * op->m * op->c * fn_item_bytes(dtype));
+    else
+        status = forward(*op, dtype);
     fn_fp_restore(saved);
     return status;
 }
@@ -228,7 +320,11 @@ int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
 int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const int status = inference(op, dtype);
+    int status = 0;
+    if (op->m > 0 && goes_by_blocks(op->m, op->c, dtype))
+        share_blocks(inference_range, op, dtype, op->c, 2 * op->m * op->c * fn_item_bytes(dtype));
+    else if (op->m > 0 && op->c > 0)
+        status = inference(op, dtype);
     fn_fp_restore(saved);
     return status;
 }
@@ -236,7 +332,16 @@ int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 int fn_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const int status = backward(op, dtype);
+    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
+    int status = 0;
+    if (op->m == 0 || op->c == 0) {
+        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
+        memset(op->dbeta, 0, gradient_bytes);
+    } else if (goes_by_blocks(op->m, op->c, dtype)) {
+        share_blocks(backward_range, op, dtype, op->c, 5 * op->m * op->c * fn_item_bytes(dtype));
+    } else {
+        status = backward(op, dtype);
+    }
     fn_fp_restore(saved);
     return status;
 }

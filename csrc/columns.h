@@ -11,23 +11,28 @@
 
 typedef struct {
     ptrdiff_t m, c;
-    ptrdiff_t fold, rows, cols; /* the folded array */
-    ptrdiff_t tail;             /* m - rows * fold, in rows of c */
+    ptrdiff_t fold, rows, cols, stride; /* the folded array */
+    ptrdiff_t tail;                     /* m - rows * fold, in rows of c */
     ptrdiff_t slabs, slab_rows;
     ptrdiff_t slices, slice_cols; /* tasks are slab x slice */
+    ptrdiff_t padded;             /* cols rounded up to a unit */
     ptrdiff_t item_bytes;
 } fn_columns;
 
-fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype);
+/* stride is c, unless the array is a block of columns, too wide to be folded, of a larger one. */
+fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype dtype);
 
-/* Doubles that each of pivot, shift and m2 need for a plan. */
+/* Doubles that each array of the sums needs for a plan. */
 ptrdiff_t fn_columns_scratch(const fn_columns *plan);
 
-/* Moments of the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles. */
-void fn_columns_moments(const fn_columns *plan, const fn_kernels *kernels, const void *x, const fn_moments *scratch);
+/* What is summed: moments of x about pivot; with dy, the sums of the backward. pivot and center (real) have plan->cols
+ * entries. */
+typedef struct {
+    const char *x, *dy, *pivot, *center;
+} fn_columns_data;
 
-/* The sums of the backward, likewise. center (real) has plan->cols entries. */
-void fn_columns_bwd_sums(const fn_columns *plan, const fn_kernels *kernels, const void *dy, const void *x,
-                         const void *center, const fn_bwd_sums *scratch);
+/* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles. */
+void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
+                    const fn_column_sums *scratch);
 
 #endif

@@ -38,10 +38,20 @@ static inline void fn_add_to(double *hi, double *lo, double a)
     *lo += sum.lo;
 }
 
-/* The same for arrays: (hi, lo) += (from_hi, from_lo). */
-static inline void fn_add_pairs(double *hi, double *lo, const double *from_hi, const double *from_lo, ptrdiff_t n)
+/* A sum of doubles that keeps its rounding errors if `exact`, as sums of float64 do; those of float32 need not. */
+static inline void fn_add(double *hi, double *lo, double a, int exact)
 {
-    for (ptrdiff_t j = 0; j < n; j++) {
+    if (exact)
+        fn_add_to(hi, lo, a);
+    else
+        *hi += a;
+}
+
+/* The same for arrays of sums: (hi, lo) += (from_hi, from_lo). */
+static inline void fn_add_sums(double *hi, double *lo, const double *from_hi, const double *from_lo, ptrdiff_t n, int exact)
+{
+    for (ptrdiff_t j = 0; !exact && j < n; j++) hi[j] += from_hi[j];
+    for (ptrdiff_t j = 0; exact && j < n; j++) {
         fn_add_to(&hi[j], &lo[j], from_hi[j]);
         lo[j] += from_lo[j];
     }

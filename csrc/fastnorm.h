@@ -47,10 +47,12 @@ typedef struct {
     double *dgamma_lo, *dbeta_lo; /* read, not written, for float32: its sums are plain ones */
 } fn_gradient_sums;
 
-/* ---- BatchNorm: every column of an (m, c) array on its own ------------------------------------------------------- */
+/* ---- BatchNorm: every column of an (m, c) array on its own -------------------------------------------------------
+ *
+ * Rows lie stride >= c elements apart, in every (m, c) array alike, so that an operation may be a block of columns. */
 
 typedef struct {
-    ptrdiff_t m, c;
+    ptrdiff_t m, c, stride;
     const void *x;     /* real (m, c) */
     const void *gamma; /* real (c) or NULL for 1 */
     const void *beta;  /* real (c) or NULL for 0 */
@@ -62,7 +64,7 @@ typedef struct {
 } fn_batchnorm_fwd;
 
 typedef struct {
-    ptrdiff_t m, c;
+    ptrdiff_t m, c, stride;
     const void *x;                            /* real (m, c) */
     const double *running_mean, *running_var; /* (c) */
     const void *gamma, *beta;                 /* real (c) or NULL */
@@ -71,7 +73,7 @@ typedef struct {
 } fn_batchnorm_inference;
 
 typedef struct {
-    ptrdiff_t m, c;
+    ptrdiff_t m, c, stride;
     const void *dy, *x;        /* real (m, c) */
     const double *mean, *rstd; /* (c) */
     const void *gamma;         /* real (c) or NULL for 1 */
@@ -80,18 +82,11 @@ typedef struct {
     void *dbeta;               /* real (c) */
 } fn_batchnorm_bwd;
 
-/* Columns that a kernel walks down at a time: their accumulators stay in the first-level cache. Decides no bits. */
-enum { FN_SLICE_COLUMNS = 512 };
-
-/* Moments of columns: the mean is pivot + shift, pivot being a value of the dtype and shift the small rest. */
+/* Two sums for each column, each of them hi + lo. lo is what float64 sums lack; float32 sums leave it alone. Arrays of
+ * the number of columns rounded up to a unit. */
 typedef struct {
-    double *pivot, *shift, *m2;
-} fn_moments;
-
-/* Sums of the backward over the rows of columns, with e = x - center: dy * e and dy, each as hi + lo. */
-typedef struct {
-    double *dy_e, *dy_e_lo, *dy, *dy_lo;
-} fn_bwd_sums;
+    double *a, *a_lo, *b, *b_lo;
+} fn_column_sums;
 
 /* What the apply kernels need of a column:
  *   forward   y  = (x - center) * scale + offset
@@ -117,22 +112,28 @@ typedef struct {
     /* Rows [begin, end) of dx; their share of dgamma and dbeta is added to sums. begin is a multiple of the group. */
     void (*layernorm_bwd)(const fn_layernorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_gradient_sums *sums);
 
-    /* Moments of columns [0, cols) over rows [0, rows) that lie stride elements apart; rows >= 1. */
-    void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_moments *out);
-    /* The same walk for the backward; center (real) is near the mean of each column. */
+    /* The pivots (real) of cols columns of m >= 1 rows that lie stride elements apart. */
+    void (*batchnorm_pivots)(const void *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
+    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns. */
+    void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot,
+                              const fn_column_sums *out);
+    /* The same two for the backward: pivots of dy; sums of dy * (x - center) and of dy. center (real) is near the mean of
+     * each column, pivot (real) zero where dy needs none. */
+    void (*batchnorm_bwd_pivots)(const void *dy, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
     void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
-                               const void *center, const fn_bwd_sums *out);
-    /* Coefficients of all c columns from their moments over m rows, which are spent; op->mean, op->rstd and op->m2 are
-     * written, those of wide columns computed again in double. */
-    void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_moments *moments, fn_coefficients *out);
+                               const void *pivot, const void *center, const fn_column_sums *out);
+    /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
+     * op->rstd and op->m2 are written. */
+    void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);
     /* rstd (c) is written, spare (2, c) is scratch. */
     void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *spare,
                                              fn_coefficients *out);
     /* The center of each column: its mean, rounded to about a thousandth of its deviation. */
     void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);
-    /* Coefficients from the sums, out->center being what the sums were taken about; op->dgamma and op->dbeta are written. Sums of wide columns are computed again in
-     * double; on return sums->dy_e is sum(dy * (x - mean)), sums->dy is whole, the lo parts are spent. */
-    void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_bwd_sums *sums, fn_coefficients *out);
+    /* Coefficients from the sums about pivot and out->center; op->dgamma and op->dbeta are written. On return sums->a is
+     * the whole of dy * (x - mean), sums->b of dy; the lo parts are spent. */
+    void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_column_sums *sums, const void *pivot,
+                                       fn_coefficients *out);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*batchnorm_apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                             const fn_coefficients *k);

@@ -94,12 +94,9 @@ static void add_slabs(const bwd_task *task, ptrdiff_t slabs)
     for (ptrdiff_t width = 1; width < slabs; width *= 2)
         for (ptrdiff_t i = 0; i + width < slabs; i += 2 * width) {
             const fn_gradient_sums a = sums_of_slab(task, i), b = sums_of_slab(task, i + width);
-            if (task->arrays == 4) {
-                fn_add_pairs(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n);
-                fn_add_pairs(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n);
-            } else {
-                for (ptrdiff_t j = 0; j < 2 * task->padded; j++) a.dgamma[j] += b.dgamma[j];
-            }
+            const int exact = task->arrays == 4;
+            fn_add_sums(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n, exact);
+            fn_add_sums(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n, exact);
         }
 }
 

@@ -11,6 +11,7 @@ enum {
     FN_PARALLEL_BYTES = 1 << 20, /* smallest traffic that is worth a second thread, which may have to be woken */
     FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time */
     FN_TILE_COLUMN_BYTES = 1 << 14,
+    FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
     /* Results from this size on are written past the cache: they would not find room in it, and a plain store reads the
      * line that it replaces. */
     FN_STREAM_BYTES = 24 << 20,

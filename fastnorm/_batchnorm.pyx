@@ -124,7 +124,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     cdef cnp.ndarray m2 = new_features(x_array, &layout, cnp.NPY_DOUBLE) if running else None
     cdef fn_batchnorm_fwd op
     op.m = layout.rows
-    op.c = layout.features
+    op.c = op.stride = layout.features
     op.x = cnp.PyArray_DATA(x_array)
     op.gamma = data_or_null(gamma_array)
     op.beta = data_or_null(beta_array)
@@ -198,7 +198,7 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
         y = place_result(out, x_array, None, var_array, None, None)
     cdef fn_batchnorm_inference op
     op.m = layout.rows
-    op.c = layout.features
+    op.c = op.stride = layout.features
     op.x = cnp.PyArray_DATA(x_array)
     op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
     op.running_var = <const double *>cnp.PyArray_DATA(var_array)
@@ -275,7 +275,7 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
     cdef fn_batchnorm_bwd op
     op.m = layout.rows
-    op.c = layout.features
+    op.c = op.stride = layout.features
     op.dy = cnp.PyArray_DATA(dy_array)
     op.x = cnp.PyArray_DATA(x_array)
     op.mean = <const double *>cnp.PyArray_DATA(mean_array)

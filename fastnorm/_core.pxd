@@ -29,7 +29,7 @@ cdef extern from "fastnorm.h" nogil:
         void *dbeta
 
     ctypedef struct fn_batchnorm_fwd:
-        Py_ssize_t m, c
+        Py_ssize_t m, c, stride
         const void *x
         const void *gamma
         const void *beta
@@ -40,7 +40,7 @@ cdef extern from "fastnorm.h" nogil:
         double eps
 
     ctypedef struct fn_batchnorm_inference:
-        Py_ssize_t m, c
+        Py_ssize_t m, c, stride
         const void *x
         const double *running_mean
         const double *running_var
@@ -50,7 +50,7 @@ cdef extern from "fastnorm.h" nogil:
         double eps
 
     ctypedef struct fn_batchnorm_bwd:
-        Py_ssize_t m, c
+        Py_ssize_t m, c, stride
         const void *dy
         const void *x
         const double *mean

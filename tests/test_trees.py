@@ -24,19 +24,28 @@ DATA = [
     ("1e25", "normal"),
     ("1e-25", "1e25"),
     ("mean_1e25", "1e-25"),
+    ("huge_means", "normal"),
+    ("misleading", "misleading_dy"),
 ]
 
-# Lengths around each place where a lane, a unit, a quad, a block or a chunk ends, for both dtypes.
-LENGTHS = [*range(1, 71), *(n + k for n in (128, 256, 512, 1024, 2048, 4096) for k in (-1, 0, 1))]
+# Lengths around each place where a lane, a unit, a quad, a strip or a block ends, for both dtypes: every lane and unit
+# of the first quads, then quads and strips of a first block (512 or 1024) and of a second one, and some blocks.
+ENDS = [96, 128, 192, 256, 384, 512, 576, 640, 768, 896, 1024, 1088, 1280, 1536, 2048, 3072, 4096]
+LENGTHS = [*range(1, 71), *(n + k for n in ENDS for k in (-1, 0, 1))]
 FEW_ROWS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 33]
-# Groups of 16, first chunks of 64 and further ones of 256 and 1024 rows, up to about 3000.
+# Groups of 16 and of 8, the least slab of 64, and rows by the thousand.
 ROWS = [*range(1, 71), 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 2048, 2049, 3000, 3071]
-CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 600]
+CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 511, 512, 513, 600, 1025]
 # More than one slab of 256 KB, and 32 of them from 8 MB on; rows of more than 32 KB.
-LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430)]
+LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430), (3, 20_001)]
 LARGE_COLUMNS = [(2100, 64), (5003, 31), (230, 600), (6001, 24), (70_001, 3), (5000, 430), (300_003, 1), (90_003, 24)]
 # Just folded, and just not.
-FOLDED = [(256, 255), (255, 255), (128, 255), (127, 255), (300, 248), (300, 264), (63, 4), (64, 4)]
+FOLDED = [(256, 255), (255, 255), (128, 255), (127, 255), (300, 248), (300, 256), (300, 264), (63, 4), (64, 4)]
+# Just two slabs, or three, or eight, and just not: of 512 columns, and of more, which count as 512.
+SLABS = [(m + k, c) for m in (128, 256) for k, c in ((-1, 512), (-1, 1031), (0, 512), (1, 1031))]
+SLABS += [(383, 600), (384, 600), (300, 511), (1023, 513)]
+# Few rows, but many slices of columns.
+WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025)]
 
 
 def data(kind, rng, shape, dtype):
@@ -44,8 +53,12 @@ def data(kind, rng, shape, dtype):
         return hostile(rng, shape, dtype)
     if kind in ("twins", "cancelling"):
         return twins(rng, shape, dtype, kind == "cancelling")
-    if kind == "offsets":  # means of 0 to 64 deviations: from 32 on the BatchNorm backward takes a pivot of dy
+    if kind in ("misleading", "misleading_dy"):
+        return misleading(rng, shape, dtype, kind == "misleading_dy")
+    if kind == "offsets":  # means of 0 to 64 deviations: from some 32 on the BatchNorm backward takes a pivot of dy
         return (rng.standard_normal(shape) + rng.uniform(-64, 64, shape[1])).astype(dtype)
+    if kind == "huge_means":  # from some 1e12 deviations on the center of a BatchNorm backward is the mean itself
+        return (rng.standard_normal(shape) + 10.0 ** rng.uniform(10, 14, shape[1])).astype(dtype)
     if kind in ("row_scales", "column_scales"):
         return scales(rng, shape, dtype, 0 if kind == "row_scales" else 1)
     return draw(kind, rng, shape, dtype)
@@ -69,6 +82,26 @@ def twins(rng, shape, dtype, opposite):
     return np.take_along_axis(a, places, axis=0)[: shape[0]].astype(dtype)
 
 
+def misleading(rng, shape, dtype, gradient):
+    """The samples that a pivot is made of say little of the rest, in some rows and columns; the others are as usual.
+
+    What is summed is then small next to what it is summed about, and has to be summed again. A gradient has samples
+    that are all the same, so that a pivot is taken, and is a mean, or near the mean, or not at all.
+    """
+    a = rng.standard_normal(shape)
+    if gradient:
+        a += rng.choice([0, 60, 80, 100], shape[1])
+        a[sampled(shape[0])] = 100
+    else:
+        a[sampled(shape[0])] += rng.choice([0, 0, 1, 2, 3, 1e3], shape[1])
+        a[:, sampled(shape[1])] += rng.choice([0, 0, 1, 2, 3, 1e3], (shape[0], 1))
+    return a.astype(dtype)
+
+
+def sampled(n):
+    return [n * place // 65536 for place in trees.PLACES]
+
+
 @np.errstate(over="ignore")
 def scales(rng, shape, dtype, axis):
     """Every row, or column, of another size, over the whole range of float32 and beyond: who is wide?"""
@@ -82,7 +115,7 @@ def draws(seed, shapes):
     rng = np.random.default_rng(seed)
     for i, shape in enumerate(shapes):
         kinds = DATA[0] if i % 3 == 0 else DATA[rng.integers(1, len(DATA))]
-        yield rng, shape, kinds, rng.choice([0, 1e-12, 1e-5]), rng.choice([None, None, "gamma", "beta", "both"])
+        yield rng, shape, kinds, rng.choice([0, 1e-29, 1e-12, 1e-5]), rng.choice([None, None, "gamma", "beta", "both"])
 
 
 def check(name, seed, shapes, dtype, same_kinds=None):
@@ -134,25 +167,34 @@ def test_many_rows(name, dtype):
 @pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
 def test_columns(name, dtype):
     shapes = [(m, c) for m, c in paired(5, ROWS, CHANNELS)] + [(m, c) for c, m in paired(6, CHANNELS, ROWS, 2)]
-    check(name, 7, shapes + FOLDED, dtype)
+    check(name, 7, shapes + FOLDED + WIDE, dtype)
 
 
 @dtypes
 @pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
 def test_large_columns(name, dtype):
     # the one without sums needs no more than a few
-    check(name, 8, LARGE_COLUMNS[:3] if name == "batch_norm_inference" else LARGE_COLUMNS, dtype)
+    check(name, 8, LARGE_COLUMNS[:3] if name == "batch_norm_inference" else SLABS + LARGE_COLUMNS, dtype)
 
 
 @dtypes
 @pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward"])
 def test_sums_that_cancel(name, dtype):
-    check(name, 9, [(998, 33), (2100, 64), (9002, 31), (2600, 130)], dtype, ("twins", "cancelling"))
+    shapes = [(998, 33), (2100, 64), (9002, 31), (2600, 130), (257, 1031), (383, 600), (384, 600), (1023, 513)]
+    check(name, 9, shapes + [(5000, 430)], dtype, ("twins", "cancelling"))
 
 
 @dtypes
 def test_pivots_of_gradients(dtype):
     check("batch_norm_backward", 12, [(3, 600), (8, 600), (200, 600), (2100, 63)], dtype, ("normal", "offsets"))
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["layer_norm", "batch_norm", "batch_norm_backward"])
+def test_samples_that_mislead(name, dtype):
+    shapes = [(40, 40), (65, 300), (300, 65), (700, 17), (17, 1500), (2100, 63), (150, 1031), (5003, 31)]
+    check(name, 13, 2 * shapes[:5] + shapes, dtype, ("misleading", "misleading_dy"))
+    check(name, 14, shapes[:6], dtype, ("mean_1e3", "misleading_dy"))
 
 
 @pytest.mark.parametrize("name", BY_NAME)

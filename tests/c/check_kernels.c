@@ -219,7 +219,7 @@ static int run_layer_norm_backward(const arguments *a)
 
 static int run_batch_norm(const arguments *a)
 {
-    const fn_batchnorm_fwd op = {.m = a->m, .c = a->n, .x = a->x, .gamma = a->gamma, .beta = a->beta, .eps = a->eps,
+    const fn_batchnorm_fwd op = {.m = a->m, .c = a->n, .stride = a->n, .x = a->x, .gamma = a->gamma, .beta = a->beta, .eps = a->eps,
                                  .y = rooms[OUT].at, .mean = rooms[OUT_MEAN].at, .rstd = rooms[OUT_RSTD].at,
                                  .m2 = rooms[OUT_M2].at};
     return fn_batch_norm(&op, a->dtype);
@@ -227,7 +227,7 @@ static int run_batch_norm(const arguments *a)
 
 static int run_batch_norm_inference(const arguments *a)
 {
-    const fn_batchnorm_inference op = {.m = a->m, .c = a->n, .x = a->x, .running_mean = a->mean,
+    const fn_batchnorm_inference op = {.m = a->m, .c = a->n, .stride = a->n, .x = a->x, .running_mean = a->mean,
                                        .running_var = a->rstd, .gamma = a->gamma, .beta = a->beta,
                                        .y = rooms[OUT].at, .eps = a->eps};
     return fn_batch_norm_inference(&op, a->dtype);
@@ -235,7 +235,7 @@ static int run_batch_norm_inference(const arguments *a)
 
 static int run_batch_norm_backward(const arguments *a)
 {
-    const fn_batchnorm_bwd op = {.m = a->m, .c = a->n, .dy = a->dy, .x = a->x, .mean = a->mean, .rstd = a->rstd,
+    const fn_batchnorm_bwd op = {.m = a->m, .c = a->n, .stride = a->n, .dy = a->dy, .x = a->x, .mean = a->mean, .rstd = a->rstd,
                                  .gamma = a->gamma, .dx = rooms[OUT].at,
                                  .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL, .dbeta = rooms[OUT_DBETA].at};
     return fn_batch_norm_backward(&op, a->dtype);

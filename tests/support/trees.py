@@ -44,29 +44,41 @@ class Accumulator:
         if self.real == np.float32:
             self.hi = self.hi + a
         else:
-            self.add_two_sum(a)
-
-    def add_two_sum(self, a):
-        self.hi, e = two_sum(self.hi, a)
-        self.lo = self.lo + e
+            self.hi, e = two_sum(self.hi, a)
+            self.lo = self.lo + e
 
     def add_product(self, a, b):
         if self.real == np.float32:
             self.hi = self.hi + a * b
         else:
             p, q = two_product(a, b)
-            self.add_two_sum(p)
+            self.add(p)
             self.lo = self.lo + q
 
     def add_pair(self, other):
-        self.hi, e = two_sum(self.hi, other.hi)
-        self.lo = (self.lo + e) + other.lo
+        self.add(other.hi)
+        self.lo = self.lo + other.lo
+
+    @property
+    def total(self):
+        return self.hi + self.lo
 
     def __getitem__(self, part):
         """A part of it, by itself."""
         copy = Accumulator(self.real, ())
         copy.hi, copy.lo = self.hi[part], self.lo[part]
         return copy
+
+    def __setitem__(self, part, other):
+        self.hi[part], self.lo[part] = other.hi, other.lo
+
+
+def minimum(a, b):
+    return np.where(a < b, a, b)
+
+
+def maximum(a, b):
+    return np.where(a > b, a, b)
 
 
 def round_up(a, to):
@@ -80,29 +92,34 @@ def lanes_of(real):
     return 64 // np.dtype(real).itemsize
 
 
-def in_quads(t):
-    """Fours by fours, what is not there left out; for units of a block and rows of a group."""
-    total = None
-    for i in range(0, len(t), 4):
-        t0, *rest = t[i : i + 4]
-        if len(rest) == 0:
-            quad = t0
-        elif len(rest) == 1:
-            quad = t0 + rest[0]
-        elif len(rest) == 2:
-            quad = (t0 + rest[0]) + rest[1]
-        else:
-            quad = (t0 + rest[0]) + (rest[1] + rest[2])
-        total = quad if total is None else total + quad
+def four(t):
+    """What is not there is left out; for units of a quad, strips of a block and rows of a group."""
+    if len(t) == 4:
+        return (t[0] + t[1]) + (t[2] + t[3])
+    return in_order(t)
+
+
+def in_order(t):
+    total = t[0]
+    for term in t[1:]:
+        total = total + term
     return total
 
 
+def in_quads(t):
+    return in_order([four(t[i : i + 4]) for i in range(0, len(t), 4)])
+
+
+def strip(units):
+    return in_quads(units)
+
+
 def block(t):
-    """t: (terms, ...), at most 16 units of terms."""
+    """t: (terms, ...), at most 4 strips of terms."""
     lanes = lanes_of(t.dtype)
     units = np.zeros((math.ceil(len(t) / lanes), lanes, *t.shape[1:]), t.dtype)
     units.reshape(-1, *t.shape[1:])[: len(t)] = t
-    u = in_quads(units)
+    u = four([strip(units[i : i + 16]) for i in range(0, len(units), 16)])
     h = lanes // 2
     while h > 0:
         u = u[:h] + u[h : 2 * h]
@@ -112,70 +129,132 @@ def block(t):
 
 def row_sum(t):
     sums = Accumulator(t.dtype, t.shape[1:])
-    size = 16 * lanes_of(t.dtype)
+    size = 4 * 16 * lanes_of(t.dtype)
     for begin in range(0, len(t), size):
         sums.add(block(t[begin : begin + size]))
-    return sums.hi + sums.lo
+    return sums.total
 
 
 # ---- moments ---------------------------------------------------------------------------------------------------------
 
-
-def chunks(n, first):
-    """Begin and end of each chunk."""
-    begin, end = 0, first
-    while begin < n:
-        yield begin, min(end, n)
-        begin, end = end, 4 * end
+INFINITY = f64(np.inf)
 
 
-class Moments:
-    """(pivot, shift, m2), the pivot in `real`."""
-
-    def __init__(self, pivot, shift=None, m2=None):
-        self.pivot = pivot
-        self.shift = np.zeros(pivot.shape) if shift is None else shift
-        self.m2 = np.zeros(pivot.shape) if m2 is None else m2
-
-    def __getitem__(self, part):
-        return Moments(self.pivot[part], self.shift[part], self.m2[part])
-
-    def merge(self, before, k, s1, s2):
-        before, k = f64(before), f64(k)
-        total = before + k
-        mean = s1 / k
-        delta = mean - self.shift
-        own = s2 - s1 * mean
-        own = np.where(own < 0, 0.0, own)
-        self.m2 = (self.m2 + own) + (delta * delta) * (before * k / total)
-        self.shift = self.shift + delta * (k / total)
-        self.move_pivot()
-
-    def move_pivot(self):
-        real = self.pivot.dtype
-        if real == np.float32:
-            v = f64(self.pivot) + self.shift
-            self.pivot = v.astype(real)
-            self.shift = v - f64(self.pivot)
-        else:
-            self.pivot, self.shift = two_sum(self.pivot, self.shift)
-
-    def join(self, na, other, nb):
-        na, nb = f64(na), f64(nb)
-        delta = (f64(other.pivot) - f64(self.pivot)) + (other.shift - self.shift)
-        self.shift = self.shift + delta * (nb / (na + nb))
-        self.m2 = (self.m2 + other.m2) + (delta * delta) * (na * nb / (na + nb))
+PLACES = [40503, 15470, 55974, 30941, 5909, 46412, 21380, 61883, 36851, 11818, 52322, 27289, 2257, 42760, 17728, 58231]
 
 
-def row_moments(x):
-    """x: (n, m)."""
-    real, unit = x.dtype, lanes_of(x.dtype)
-    first = x[: 16 * unit]
-    moments = Moments((f64(block(first)) / f64(len(first))).astype(real))
-    for begin, end in chunks(len(x), 64 * unit):
-        d = x[begin:end] - moments.pivot
-        moments.merge(begin, end - begin, row_sum(d), row_sum(d * d))
-    return moments
+def middles(x, count):
+    """u and v of each four of `count` samples."""
+    sample = [x[len(x) * place // 65536] for place in PLACES[:count]]
+    return [middle(*sample[k : k + 4]) for k in range(0, count, 4)]
+
+
+def middle(a, b, c, d):
+    return maximum(minimum(a, b), minimum(c, d)), minimum(maximum(a, b), maximum(c, d))
+
+
+def row_pivot(x):
+    (u0, v0), (u1, v1) = middles(x, 8)
+    return x.dtype.type(0.25) * ((u0 + v0) + (u1 + v1))
+
+
+def column_pivot(x):
+    total = np.zeros_like(x[0])
+    for u, v in middles(x, 16):
+        total = total + (u + v)
+    return x.dtype.type(0.125) * total
+
+
+def inverse(n):
+    return f64(1) / f64(n)
+
+
+def moments(x, p, sums, eps):
+    """center, rest and m2 about the pivot p; sums(x, p): s1, s2; x: (n, ...)."""
+    s1, s2 = sums(x, p)
+    center, rest, m2 = finish(x, f64(p), s1, s2)
+    far = s2 > 2 * m2
+    if x.dtype == np.float32:
+        far = far | lost(center + rest, m2, len(x), eps)
+    if far.any():
+        center[far], rest[far], m2[far] = again(x[:, far])
+    return center, rest, m2
+
+
+def finish(x, p, s1, s2):
+    shift = s1 * inverse(len(x))
+    own = s2 - s1 * shift
+    m2 = np.where(own < 0, 0.0, own)
+    if x.dtype == np.float32:
+        v = p + shift
+        center = v.astype(x.dtype)
+        return center, v - center, m2
+    return *two_sum(p, shift), m2
+
+
+def again(x):
+    p = lane_sum(x.dtype, f64(x)) * inverse(len(x))
+    d = f64(x) - p
+    return finish(x, p, lane_sum(x.dtype, d), lane_sum(x.dtype, d * d))
+
+
+def lane_sum(real, t):
+    lanes = Accumulator(real, (8, *t.shape[1:]))
+    for i in range(0, len(t), 8):
+        part = lanes[: len(t) - i]
+        part.add(t[i : i + 8])
+        lanes[: len(t) - i] = part
+    sums = Accumulator(real, t.shape[1:])
+    for k in range(8):
+        sums.add(lanes.hi[k])
+        sums.lo = sums.lo + lanes.lo[k]
+    return sums.total
+
+
+def lost(mean, m2, n, eps):
+    shows = (eps < 1e-30) | ((0 < abs(mean)) & (abs(mean) < f64(2.0**-100)))
+    return ~(m2 < INFINITY) | ((m2 < f64(n) * f64(2.0**-120)) & shows)
+
+
+# ---- LayerNorm forward -----------------------------------------------------------------------------------------------
+# x and dy of the operations: (m, n) or (m, c).
+
+
+def layer_norm(x, gamma=None, beta=None, *, eps=1e-5):
+    """y, mean, rstd."""
+    real, n = x.dtype, x.shape[1]
+    center, rest, m2 = moments(x.T, row_pivot(x.T), row_sums, eps)
+    mean = center + rest
+    rstd = inverse_root(m2 * inverse(n), eps)
+    y = ((x - center[:, None]) - rest.astype(real)[:, None]) * rstd.astype(real)[:, None]
+    y = apply_parameters(y, gamma, beta)
+    if real == np.float32:
+        w = ~within(rstd)
+        wide = (f64(x[w]) - mean[w, None]) * rstd[w, None]
+        y[w] = apply_parameters(wide, *(None if p is None else f64(p) for p in (gamma, beta)))
+    return y, mean, rstd
+
+
+def row_sums(x, p):
+    d = x - p
+    return row_sum(d), row_sum(d * d)
+
+
+def inverse_root(var, eps):
+    return f64(1) / np.sqrt(var + f64(eps))
+
+
+def apply_parameters(y, gamma, beta):
+    y = y if gamma is None else y * gamma
+    return y if beta is None else y + beta
+
+
+def within(a):
+    return (f64(2.0**-100) < abs(a)) & below(a)
+
+
+def below(a):
+    return abs(f64(a)) < f64(2.0**100)
 
 
 # ---- sums over a column ----------------------------------------------------------------------------------------------
@@ -186,9 +265,9 @@ def group(t):
     return in_quads(t)
 
 
-def column_sum(t, size, sums=None):
-    """t: (m, c), in groups of `size` rows; continues `sums` if given."""
-    sums = sums or Accumulator(t.dtype, t.shape[1:])
+def column_sum(t, size):
+    """t: (m, c), in groups of `size` rows."""
+    sums = Accumulator(t.dtype, t.shape[1:])
     whole = len(t) // size * size
     if whole:
         # all whole groups at once: their own sums do not depend on each other
@@ -206,134 +285,93 @@ class Plan:
         itemsize, lanes = np.dtype(real).itemsize, lanes_of(real)
         fold = lanes // math.gcd(c, lanes)
         self.fold = fold if c < 256 and m >= 16 * fold else 1
-        self.m, self.c = m, c
-        self.rows, self.cols, self.tail = m // self.fold, self.fold * c, m % self.fold
-        most = min(max(self.rows * self.cols * itemsize // 262144, 1), 32)
-        slab = round_up(max(math.ceil(self.rows / most), 64), 16)
+        self.c = c
+        self.rows, self.cols = m // self.fold, self.fold * c
+        most = min(max(self.rows * min(self.cols, 512) * itemsize // 262144, 1), 32)
+        slab = round_up(math.ceil(self.rows / most), 16)
         self.slabs = [(i, min(i + slab, self.rows)) for i in range(0, self.rows, slab)]
 
     def folded(self, x):
         return x[: self.rows * self.fold].reshape(self.rows, self.cols)
 
-    def tail_rows(self, x):
-        return x[self.rows * self.fold :]
+    def tail(self, x):
+        return f64(x[self.rows * self.fold :])
 
-    def part(self, i):
-        return slice(i * self.c, (i + 1) * self.c)
+    def slab_sums(self, t, size):
+        """t: a term of each element of the folded array."""
+        return [column_sum(t[begin:end], size) for begin, end in self.slabs]
+
+    def together(self, slabs, tail):
+        """slabs: from slab_sums; tail: (rows of the tail, c)."""
+        in_pairs(slabs)
+        parts = [slabs[0][i * self.c : (i + 1) * self.c] for i in range(self.fold)]
+        for part, term in zip(parts, tail, strict=False):
+            part.add(term)
+        in_halves(parts)
+        return parts[0]
 
 
-def in_pairs(slabs, take):
-    """take(i, j): slab i takes slab j."""
+def in_pairs(slabs):
     w = 1
-    while w < slabs:
-        for i in range(0, slabs - w, 2 * w):
-            take(i, i + w)
+    while w < len(slabs):
+        for i in range(0, len(slabs) - w, 2 * w):
+            slabs[i].add_pair(slabs[i + w])
         w *= 2
 
 
-def slab_moments(x):
-    """Moments of the columns of one slab."""
-    first = x[:16]
-    moments = Moments((f64(group(first)) / f64(len(first))).astype(x.dtype))
-    for begin, end in chunks(len(x), 64):
-        d = x[begin:end] - moments.pivot
-        s1, s2 = column_sum(d, 16), column_sum(d * d, 16)
-        moments.merge(begin, end - begin, s1.hi + s1.lo, s2.hi + s2.lo)
-    return moments
-
-
-def column_moments(x):
-    """x: (m, c)."""
-    plan = Plan(*x.shape, x.dtype)
-    folded = plan.folded(x)
-    slabs = [slab_moments(folded[begin:end]) for begin, end in plan.slabs]
-    counts = [end - begin for begin, end in plan.slabs]
-
-    def take_slab(i, j):
-        slabs[i].join(counts[i], slabs[j], counts[j])
-        counts[i] += counts[j]
-
-    in_pairs(len(slabs), take_slab)
-
-    parts = [slabs[0][plan.part(i)] for i in range(plan.fold)]
-    counts = [plan.rows] * plan.fold
-    for i, row in enumerate(plan.tail_rows(x)):
-        parts[i].join(counts[i], Moments(row), 1)
-        counts[i] += 1
-    h = plan.fold // 2
+def in_halves(parts):
+    h = len(parts) // 2
     while h > 0:
         for i in range(h):
-            parts[i].join(counts[i], parts[i + h], counts[i + h])
-            counts[i] += counts[i + h]
+            parts[i].add_pair(parts[i + h])
         h //= 2
-    parts[0].move_pivot()
-    return parts[0]
 
 
-# ---- wide rows and columns -------------------------------------------------------------------------------------------
+# ---- BatchNorm forward and inference ---------------------------------------------------------------------------------
 
-INFINITY = f64(np.inf)
+
+def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
+    """y, mean, rstd."""
+    center, rest, m2 = moments(x, column_pivot(x), channel_sums, eps)
+    mean = center + rest
+    rstd = inverse_root(m2 * inverse(len(x)), eps)
+    return affine(x, center, rest, mean, rstd, gamma, beta), mean, rstd
+
+
+def channel_sums(x, p):
+    plan = Plan(*x.shape, x.dtype)
+    d, tail = plan.folded(x) - np.tile(p, plan.fold), plan.tail(x) - f64(p)
+    s1 = plan.together(plan.slab_sums(d, 16), tail)
+    s2 = plan.together(plan.slab_sums(d * d, 16), tail * tail)
+    return s1.total, s2.total
+
+
+def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *, eps=1e-5):
+    """y."""
+    center = running_mean.astype(x.dtype)
+    rest = running_mean - f64(center)
+    return affine(x, center, rest, running_mean, inverse_root(running_var, eps), gamma, beta)
+
+
+def affine(x, center, rest, mean, rstd, gamma, beta):
+    """y."""
+    real = x.dtype
+    factor = rstd if gamma is None else rstd * f64(gamma)
+    beta = f64(0) if beta is None else f64(beta)
+    offset = (beta - rest * factor).astype(real)
+    y = (x - center) * factor.astype(real) + offset
+    if real == np.float32:
+        gamma = f64(1) if gamma is None else f64(gamma)
+        w = ~(fits(factor) & below(center) & below(offset))
+        y[:, w] = ((f64(x) - mean) * rstd * gamma + beta)[:, w]
+    return y
 
 
 def fits(a):
-    return (a == 0) | ((f64(2.0**-100) < abs(a)) & (abs(a) < f64(2.0**100)))
+    return (a == 0) | within(a)
 
 
-def below(a):
-    return abs(f64(a)) < f64(2.0**100)
-
-
-def wide_statistics(mean, m2, n, eps):
-    lost = (m2 < f64(n) * f64(2.0**-120)) & ((eps < 1e-30) | ((0 < abs(mean)) & (abs(mean) < f64(2.0**-100))))
-    return ~(m2 < INFINITY) | lost
-
-
-def wide_backward(rstd, a, b):
-    return ~((f64(2.0**-40) <= rstd) & (rstd <= f64(2.0**20)) & below(a) & below(b))
-
-
-def plain_sum(t):
-    """From the first element to the last, in double."""
-    total = np.zeros(t.shape[1:])
-    for term in t:
-        total = total + term
-    return total
-
-
-def wide_moments(x):
-    x = f64(x)
-    mean = plain_sum(x) / f64(len(x))
-    return mean, plain_sum((x - mean) * (x - mean))
-
-
-def inverse_root(m2, n, eps):
-    return f64(1) / np.sqrt(m2 / f64(n) + f64(eps))
-
-
-def apply_parameters(y, gamma, beta):
-    y = y if gamma is None else y * gamma
-    return y if beta is None else y + beta
-
-
-# ---- operations ------------------------------------------------------------------------------------------------------
-# x and dy: (m, n) or (m, c).
-
-
-def layer_norm(x, gamma=None, beta=None, *, eps=1e-5):
-    """y, mean, rstd."""
-    real, n = x.dtype, x.shape[1]
-    moments = row_moments(x.T)
-    mean = f64(moments.pivot) + moments.shift
-    rstd = inverse_root(moments.m2, n, eps)
-    y = ((x - moments.pivot[:, None]) - moments.shift.astype(real)[:, None]) * rstd.astype(real)[:, None]
-    y = apply_parameters(y, gamma, beta)
-    if real == np.float32:
-        w = wide_statistics(mean, moments.m2, n, eps)
-        mean[w], m2 = wide_moments(x[w].T)
-        rstd[w] = inverse_root(m2, n, eps)
-        wide = (f64(x[w]) - mean[w, None]) * rstd[w, None]
-        y[w] = apply_parameters(wide, *(None if p is None else f64(p) for p in (gamma, beta)))
-    return y, mean, rstd
+# ---- LayerNorm backward ----------------------------------------------------------------------------------------------
 
 
 def layer_norm_backward(dy, x, mean, rstd, gamma=None):
@@ -345,26 +383,41 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None):
     e = x - center[:, None]
     s1 = row_sum(g.T)
     s2 = row_sum((g * e).T) - rest * s1
-
-    def coefficients(rstd, s1, s2):
-        return rstd * (s1 / f64(n)), rstd * (rstd * (s2 / f64(n)))
-
-    bias, slope = (k.astype(real)[:, None] for k in coefficients(rstd, s1, s2))
-    r, q = rstd.astype(real)[:, None], (rest * rstd).astype(real)[:, None]
-    xhat = e * r - q
-    dx = (g * r - bias) - xhat * slope
+    bias, slope = (k.astype(real)[:, None] for k in coefficients(rstd, s1, s2, n))
+    xhat = e * rstd.astype(real)[:, None] - (rest * rstd).astype(real)[:, None]
+    dx = (g * rstd.astype(real)[:, None] - bias) - xhat * slope
     terms = dy * xhat
     if real == np.float32:
-        w = wide_backward(rstd, s1, s2)
-        wdy, wx, wmean, wrstd = f64(dy[w]), f64(x[w]), mean[w], rstd[w]
-        wg = wdy if gamma is None else wdy * f64(gamma)
-        s1, s2 = plain_sum(wg.T), plain_sum((wg * (wx - wmean[:, None])).T)
-        bias, slope = coefficients(wrstd, s1, s2)
-        wxhat = (wx - wmean[:, None]) * wrstd[:, None]
-        dx[w] = (wg * wrstd[:, None] - bias[:, None]) - wxhat * slope[:, None]
-        terms[w] = wdy * wxhat
+        w = ~(moderate(rstd) & below(s1) & below(s2))
+        dx[w], terms[w] = wide_rows(f64(dy[w]), f64(x[w]), mean[w, None], rstd[w, None], gamma)
     dgamma = None if gamma is None else gradient(terms)
     return dx, dgamma, gradient(dy)
+
+
+def coefficients(rstd, s1, s2, n):
+    """bias and slope, in double."""
+    return rstd * (s1 * inverse(n)), rstd * (rstd * (s2 * inverse(n)))
+
+
+def moderate(rstd):
+    return (f64(2.0**-40) <= rstd) & (rstd <= f64(2.0**20))
+
+
+def one_by_one(real, t):
+    """From the first element to the last, in double."""
+    sums = Accumulator(real, t.shape[1:])
+    for term in t:
+        sums.add(term)
+    return sums.total
+
+
+def wide_rows(dy, x, mean, rstd, gamma):
+    """dx and the terms of dgamma, in double."""
+    g = dy if gamma is None else dy * f64(gamma)
+    s1, s2 = (one_by_one(np.float32, t.T)[:, None] for t in (g, g * (x - mean)))
+    bias, slope = coefficients(rstd, s1, s2, x.shape[1])
+    xhat = (x - mean) * rstd
+    return (g * rstd - bias) - xhat * slope, dy * xhat
 
 
 def gradient(t):
@@ -375,48 +428,11 @@ def gradient(t):
     most = min(max(m * row_bytes // 262144, 1), 32)
     slab = round_up(math.ceil(m / most), 16)
     slabs = [column_sum(t[i : i + slab], size) for i in range(0, m, slab)]
-    in_pairs(len(slabs), lambda i, j: slabs[i].add(slabs[j].hi) if real == np.float32 else slabs[i].add_pair(slabs[j]))
-    return (slabs[0].hi + slabs[0].lo).astype(real)
+    in_pairs(slabs)
+    return slabs[0].total.astype(real)
 
 
-def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
-    """y, mean, rstd."""
-    real, m = x.dtype, len(x)
-    moments = column_moments(x)
-    mean = f64(moments.pivot) + moments.shift
-    rstd = inverse_root(moments.m2, m, eps)
-    y, wide = affine(x, moments.pivot, moments.shift, rstd, gamma, beta)
-    if real == np.float32:
-        w = wide | wide_statistics(mean, moments.m2, m, eps)
-        mean[w], m2 = wide_moments(x[:, w])
-        rstd[w] = inverse_root(m2, m, eps)
-        y[:, w] = affine_wide(x, mean, rstd, gamma, beta)[:, w]
-    return y, mean, rstd
-
-
-def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *, eps=1e-5):
-    """y."""
-    center = running_mean.astype(x.dtype)
-    rstd = f64(1) / np.sqrt(running_var + f64(eps))
-    y, wide = affine(x, center, running_mean - f64(center), rstd, gamma, beta)
-    if x.dtype == np.float32:
-        y[:, wide] = affine_wide(x, running_mean, rstd, gamma, beta)[:, wide]
-    return y
-
-
-def affine(x, center, rest, rstd, gamma, beta):
-    """y, and which columns are wide by their coefficients."""
-    real = x.dtype
-    factor = rstd if gamma is None else rstd * f64(gamma)
-    scale = factor.astype(real)
-    offset = ((f64(0) if beta is None else f64(beta)) - rest * factor).astype(real)
-    return (x - center) * scale + offset, ~(fits(factor) & below(center) & below(offset))
-
-
-def affine_wide(x, mean, rstd, gamma, beta):
-    gamma = f64(1) if gamma is None else f64(gamma)
-    beta = f64(0) if beta is None else f64(beta)
-    return ((f64(x) - mean) * rstd * gamma + beta).astype(x.dtype)
+# ---- BatchNorm backward ----------------------------------------------------------------------------------------------
 
 
 def few_digits(a):
@@ -424,65 +440,70 @@ def few_digits(a):
     return c - (c - a)
 
 
-def slab_bwd_sums(dy, x, center):
-    """A and B of one slab."""
-    real = x.dtype
-    a, b = Accumulator(real, x.shape[1]), Accumulator(real, x.shape[1])
-    first = f64(dy[:8])
-    k = f64(len(first))
-    mean = plain_sum(first) / k
-    m2 = plain_sum((first - mean) * (first - mean))
-    p = np.where(m2 * 1024 < mean * mean * k, few_digits(mean), 0).astype(real)
-    for begin, end in chunks(len(x), 64):
-        t, e = dy[begin:end] - p, x[begin:end] - center
-        sum_t, sum_e, sum_d = column_sum(t * e, 8), column_sum(e, 8), column_sum(dy[begin:end], 8)
-        a.add(sum_t.hi)
-        a.add_product(f64(p), sum_e.hi)
-        a.lo = a.lo + (sum_t.lo + f64(p) * sum_e.lo)
-        b.add(sum_d.hi)
-        b.lo = b.lo + sum_d.lo
-        p = np.where(p != 0, few_digits(b.hi / f64(end)), 0).astype(real)
+def center_of(x, mean, rstd):
+    grain = f64(2.0**-10) / rstd
+    anchor = f64(1.5 * 2.0**52) * grain
+    center = np.where(abs(mean) < f64(2.0**50) * grain, (mean + anchor) - anchor, mean)
+    return np.where(x[0] == mean.astype(x.dtype), mean, center).astype(x.dtype)
+
+
+def pivot_of_gradient(dy):
+    v = f64(column_pivot(dy))
+    ends = f64([number for pair in middles(dy, 16) for number in pair])
+    close = (ends.max(0) - ends.min(0)) * 16 < abs(v)
+    return np.where(close, few_digits(v), 0).astype(dy.dtype)
+
+
+def gradient_sums(dy, x, center, rstd):
+    """A and B."""
+    plan, p = Plan(*x.shape, x.dtype), pivot_of_gradient(dy)
+    d, e = plan.folded(dy), plan.folded(x) - np.tile(center, plan.fold)
+    t = d - np.tile(p, plan.fold)
+    sums_a, sums_e, sums_b = (plan.slab_sums(terms, 8) for terms in (t * e, e, d))
+    p = f64(p)
+    add_pivots(sums_a, np.tile(p, plan.fold), sums_e)
+    a = plan.together(sums_a, plan.tail(dy) * (plan.tail(x) - f64(center)))
+    b = plan.together(sums_b, plan.tail(dy))
+    w = (p != 0) & ~(abs(b.total * inverse(len(x)) - p) <= abs(p) / 4)
+    if x.dtype == np.float32:
+        w = w | ~(moderate(rstd) & below(a.hi) & below(b.hi))
+    if w.any():
+        a[w], b[w] = gradient_sums_again(dy[:, w], x[:, w], center[w])
+    return a, b
+
+
+def add_pivots(sums_a, p, sums_e):
+    """A += p * E of each slab, where p != 0."""
+    for a, e in zip(sums_a, sums_e, strict=True):
+        a.add_product(p, np.where(p != 0, e.hi, 0))
+        a.lo = a.lo + p * np.where(p != 0, e.lo, 0)
+
+
+def gradient_sums_again(dy, x, center):
+    a, b = Accumulator(x.dtype, x.shape[1]), Accumulator(x.dtype, x.shape[1])
+    for t, e in zip(f64(dy), f64(x) - f64(center), strict=True):
+        a.add_product(t, e)
+        b.add(t)
     return a, b
 
 
 def batch_norm_backward(dy, x, mean, rstd, gamma=None):
     """dx, dgamma, dbeta."""
-    real, m = x.dtype, f64(len(x))
-    plan = Plan(*x.shape, real)
-
-    grain = f64(2.0**-10) / rstd
-    anchor = f64(1.5 * 2.0**52) * grain
-    center = np.where(abs(mean) < f64(2.0**50) * grain, (mean + anchor) - anchor, mean)
-    center = np.where(x[0] == mean.astype(real), mean, center).astype(real)
-
-    fdy, fx, fcenter = plan.folded(dy), plan.folded(x), np.tile(center, plan.fold)
-    slabs = [slab_bwd_sums(fdy[i:j], fx[i:j], fcenter) for i, j in plan.slabs]
-    in_pairs(len(slabs), lambda i, j: (slabs[i][0].add_pair(slabs[j][0]), slabs[i][1].add_pair(slabs[j][1])))
-    parts = [tuple(s[plan.part(i)] for s in slabs[0]) for i in range(plan.fold)]
-    for (a, b), tail_dy, tail_x in zip(parts, plan.tail_rows(dy), plan.tail_rows(x), strict=False):
-        a.add_two_sum(f64(tail_dy) * (f64(tail_x) - f64(center)))
-        b.add_two_sum(f64(tail_dy))
-    h = plan.fold // 2
-    while h > 0:
-        for i in range(h):
-            for mine, other in zip(parts[i], parts[i + h], strict=True):
-                mine.add_pair(other)
-        h //= 2
-    a, b = parts[0]
-
+    real, inv = x.dtype, inverse(len(x))
+    center = center_of(x, mean, rstd)
+    a, b = gradient_sums(dy, x, center, rstd)
     rest = mean - f64(center)
     factor = rstd if gamma is None else f64(gamma) * rstd
-    sum_dy = b.hi + b.lo
+    sum_dy = b.total
     a.add_product(-rest, sum_dy)
-    sum_dy_e = a.hi + a.lo
-    tilt = factor * rstd * rstd * (sum_dy_e / m)
+    sum_dy_e = a.total
+    tilt = factor * rstd * rstd * (sum_dy_e * inv)
     scale, slope = factor.astype(real), tilt.astype(real)
-    offset = (factor * (sum_dy / m) - tilt * rest).astype(real)
+    offset = (factor * (sum_dy * inv) - tilt * rest).astype(real)
     dx = (dy * scale - (x - center) * slope) - offset
     if real == np.float32:
-        w = wide_backward(rstd, sum_dy, sum_dy_e) | ~(fits(factor) & fits(tilt) & below(offset))
-        wdy, e, wrstd = f64(dy[:, w]), f64(x[:, w]) - mean[w], rstd[w]
-        sum_dy_e[w], sum_dy[w] = plain_sum(wdy * e), plain_sum(wdy)
-        dx[:, w] = factor[w] * ((wdy - sum_dy[w] / m) - (e * wrstd) * (wrstd * (sum_dy_e[w] / m)))
+        w = ~(fits(factor) & fits(tilt) & below(offset))
+        xhat = (f64(x) - mean) * rstd
+        dx[:, w] = (factor * ((f64(dy) - sum_dy * inv) - xhat * (rstd * (sum_dy_e * inv))))[:, w]
     dgamma = None if gamma is None else (sum_dy_e * rstd).astype(real)
     return dx, dgamma, sum_dy.astype(real)

@@ -154,6 +154,8 @@ def middle(a, b, c, d):
 
 
 def row_pivot(x):
+    if len(x) <= 4 * lanes_of(x.dtype):
+        return (f64(block(x)) * inverse(len(x))).astype(x.dtype)
     (u0, v0), (u1, v1) = middles(x, 8)
     return x.dtype.type(0.25) * ((u0 + v0) + (u1 + v1))
 
@@ -169,15 +171,18 @@ def inverse(n):
     return f64(1) / f64(n)
 
 
-def moments(x, p, sums, eps):
-    """center, rest and m2 about the pivot p; sums(x, p): s1, s2; x: (n, ...)."""
+def moments(x, p, sums, eps, pivots):
+    """center, rest and m2 about the pivot p; sums(x, p): s1, s2; x: (n, ...); pivots that may be tried: 1 or 2."""
     s1, s2 = sums(x, p)
     center, rest, m2 = finish(x, f64(p), s1, s2)
     far = s2 > 2 * m2
     if x.dtype == np.float32:
         far = far | lost(center + rest, m2, len(x), eps)
     if far.any():
-        center[far], rest[far], m2[far] = again(x[:, far])
+        if pivots > 1:
+            center[far], rest[far], m2[far] = moments(x[:, far], center[far], sums, eps, pivots - 1)
+        else:
+            center[far], rest[far], m2[far] = again(x[:, far])
     return center, rest, m2
 
 
@@ -223,7 +228,7 @@ def lost(mean, m2, n, eps):
 def layer_norm(x, gamma=None, beta=None, *, eps=1e-5):
     """y, mean, rstd."""
     real, n = x.dtype, x.shape[1]
-    center, rest, m2 = moments(x.T, row_pivot(x.T), row_sums, eps)
+    center, rest, m2 = moments(x.T, row_pivot(x.T), row_sums, eps, pivots=2)
     mean = center + rest
     rstd = inverse_root(m2 * inverse(n), eps)
     y = ((x - center[:, None]) - rest.astype(real)[:, None]) * rstd.astype(real)[:, None]
@@ -332,7 +337,7 @@ def in_halves(parts):
 
 def batch_norm(x, gamma=None, beta=None, *, eps=1e-5):
     """y, mean, rstd."""
-    center, rest, m2 = moments(x, column_pivot(x), channel_sums, eps)
+    center, rest, m2 = moments(x, column_pivot(x), channel_sums, eps, pivots=1)
     mean = center + rest
     rstd = inverse_root(m2 * inverse(len(x)), eps)
     return affine(x, center, rest, mean, rstd, gamma, beta), mean, rstd

@@ -6,8 +6,8 @@
 
 enum {
     FN_UNIT_BYTES = 64,      /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
-    FN_STRIP_UNITS = 16,     /* units of a row that are added quad by quad; four strips are a block, which is added in its */
-    FN_BLOCK_UNITS = 64,     /* own dtype before double takes over */
+    FN_STRIP_UNITS = 16,     /* units of a row that are added quad by quad; four strips are a block, after which double */
+                             /* takes over */
     FN_GROUP_ROWS = 16,      /* rows of a column that are added in its own dtype before double takes over */
     FN_GRADIENT_ROWS = 8,    /* the same for sums of gradients, which may cancel to the root of their length */
     FN_PIVOT_REACH = 2,      /* sum((x - pivot)^2) / m2 beyond which moments are taken again */
@@ -36,8 +36,8 @@ static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes)
     return row_bytes <= 32768 ? FN_GRADIENT_ROWS : FN_GRADIENT_ROWS / 2;
 }
 
-/* The tree over the rows of a group: four at a time, (0 + 1) + (2 + 3), and the fours in order. Declares `sum`;
- * row(i) is an expression for what row i contributes, add the addition of two such values. */
+/* The tree over four at most, (0 + 1) + (2 + 3): the units of a quad, the strips of a block, rows. Declares `sum`;
+ * row(i) is an expression for what item i contributes, add the addition of two such values. */
 #define FN_SUM_QUAD(type, sum, row, add, i, rows)                                                                      \
     type sum = row(i);                                                                                                 \
     if ((rows) > (i) + 1) sum = add(sum, row((i) + 1));                                                                \
@@ -47,6 +47,7 @@ static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes)
         sum = add(sum, half);                                                                                          \
     }
 
+/* The same over the rows of a group: four at a time, the fours in order. */
 #define FN_SUM_GROUP(type, sum, row, add, rows)                                                                        \
     FN_SUM_QUAD(type, sum, row, add, 0, rows)                                                                          \
     for (int four = 4; four < (rows); four += 4) {                                                                     \
@@ -54,34 +55,18 @@ static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes)
         sum = add(sum, next);                                                                                          \
     }
 
-/* The tree over the quads of a strip, elements [begin, end) of a row. Declares `sum`; quad_of(j, n) is an expression for
- * what the n elements from j on contribute. n is the constant `quad` for whole quads, which lets the compiler drop every
- * bound check. */
-#define FN_SUM_STRIP(type, sum, quad_of, add, quad, begin, end)                                                        \
+/* The tree over the quads of a strip, n > 0 elements. Declares `sum`; quad_of(j, n) is an expression for what the n
+ * elements from j on contribute. n is the constant `quad` for whole quads, which lets the compiler drop every bound
+ * check. */
+#define FN_SUM_STRIP(type, sum, quad_of, add, quad, n)                                                                 \
     type sum;                                                                                                          \
-    if ((end) - (begin) >= (quad)) {                                                                                   \
-        ptrdiff_t at = (begin) + (quad);                                                                               \
-        sum = quad_of(begin, quad);                                                                                    \
-        for (; (end)-at >= (quad); at += (quad)) sum = add(sum, quad_of(at, quad));                                    \
-        if (at < (end)) sum = add(sum, quad_of(at, (end)-at));                                                         \
+    if ((n) >= (quad)) {                                                                                               \
+        ptrdiff_t at = (quad);                                                                                         \
+        sum = quad_of(0, quad);                                                                                        \
+        for (; (n)-at >= (quad); at += (quad)) sum = add(sum, quad_of(at, quad));                                      \
+        if (at < (n)) sum = add(sum, quad_of(at, (n)-at));                                                             \
     } else {                                                                                                           \
-        sum = quad_of(begin, (end) - (begin));                                                                         \
+        sum = quad_of(0, n);                                                                                           \
     }
-
-/* The same for a block, elements [0, n), n > 0. */
-#define FN_SUM_BLOCK(type, sum, quad_of, add, quad, strip, n)                                                          \
-    type strips[FN_BLOCK_UNITS / FN_STRIP_UNITS];                                                                      \
-    int strips_of_block = 0;                                                                                           \
-    ptrdiff_t first = 0;                                                                                               \
-    do {                                                                                                               \
-        const ptrdiff_t last = (n)-first < (strip) ? (n) : first + (strip);                                            \
-        FN_SUM_STRIP(type, sum_of_strip, quad_of, add, quad, first, last)                                              \
-        strips[strips_of_block++] = sum_of_strip;                                                                      \
-        first = last;                                                                                                  \
-    } while (first < (n));                                                                                             \
-    type sum = strips[0];                                                                                              \
-    if (strips_of_block > 1) sum = add(sum, strips[1]);                                                                \
-    if (strips_of_block == 3) sum = add(sum, strips[2]);                                                               \
-    if (strips_of_block == 4) sum = add(sum, add(strips[2], strips[3]));
 
 #endif

@@ -30,12 +30,12 @@ static inline vf64 vf64_mul(vf64 a, vf64 b) { return _mm512_mul_pd(a, b); }
 
 static inline __mmask16 vec_mask16(ptrdiff_t n)
 {
-    return n <= 0 ? (__mmask16)0 : n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)(n <= 0 ? 0u : n >= 16 ? 0xFFFFu : (1u << n) - 1u);
 }
 
 static inline __mmask8 vec_mask8(ptrdiff_t n)
 {
-    return n <= 0 ? (__mmask8)0 : n >= 8 ? (__mmask8)0xFF : (__mmask8)((1u << n) - 1u);
+    return (__mmask8)(n <= 0 ? 0u : n >= 8 ? 0xFFu : (1u << n) - 1u);
 }
 
 static inline vf32 vf32_load_n(const float *p, ptrdiff_t n, vf32 fill)

@@ -52,10 +52,10 @@ enum {
     /*
      * From the start of a mapping to the memory handed out. Large arrays of NumPy begin 16 bytes into a page. A result
      * that began shortly behind that, in a page of its own, would be written where, to a processor that compares the
-     * low 12 bits of addresses first, the next reads of the input seem to be. This far off they do not meet, even where
-     * the reads are a few rows ahead, of a length that, as most, divides a page or is a multiple of half a page.
+     * low 12 bits of addresses first, the next reads of the input seem to be. A few hundred bytes before it, those reads
+     * are over, in this row and in others of a length that divides a page.
      */
-    HEAD = 1280,
+    HEAD = 4096 - 512,
 };
 
 static const unsigned long long MOST_BYTES_BY_DEFAULT = 1ull << 30;

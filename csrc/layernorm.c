@@ -139,10 +139,12 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     return 0;
 }
 
-int fn_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const int status = backward(op, dtype);
+    fn_layernorm_bwd op = *given;
+    op.stream = op.m * op.n * fn_item_bytes(dtype) >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.x;
+    const int status = backward(&op, dtype);
     fn_fp_restore(saved);
     return status;
 }

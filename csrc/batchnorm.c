@@ -141,7 +141,7 @@ static void apply(apply_task *t, const fn_columns *plan)
     t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
-    t->tile_rows = fn_max(2, FN_TILE_BYTES / (t->tile_cols * t->item_bytes) / 2 * 2); /* kernels take two rows at once */
+    t->tile_rows = fn_max(4, FN_TILE_BYTES / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take up to four rows */
     t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
     const ptrdiff_t bytes = t->rows * t->stride * t->item_bytes;
     t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;

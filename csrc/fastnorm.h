@@ -28,7 +28,7 @@ typedef struct {
     double *mean;      /* (m) or NULL */
     double *rstd;      /* (m) or NULL */
     double eps;
-    int stream;        /* kernels: write y past the cache; drivers decide it themselves */
+    int stream, fetch; /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
 } fn_layernorm_fwd;
 
 typedef struct {

@@ -45,6 +45,7 @@ int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
     fn_layernorm_fwd copy = *given, *op = &copy;
     /* short rows would leave too many lines half written */
     op->stream = op->m * row_bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
+    op->fetch = op->m * row_bytes >= FN_FETCH_BYTES;
     if (op->m == 0 || op->n == 0) {
         forward_of_nothing(op);
     } else {

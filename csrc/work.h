@@ -16,6 +16,7 @@ enum {
      * line that it replaces. */
     FN_STREAM_BYTES = 24 << 20,
     FN_STREAM_ROW_BYTES = 512,
+    FN_FETCH_BYTES = 4 << 20, /* arrays from this size on may come from memory, or from a cache that others use, too */
 };
 
 static inline ptrdiff_t fn_item_bytes(fn_dtype dtype) { return dtype == FN_FLOAT32 ? 4 : 8; }

@@ -19,7 +19,8 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
     fn_columns plan = {.m = m, .c = c, .stride = stride, .fold = 1, .item_bytes = fn_item_bytes(dtype)};
     const ptrdiff_t lanes = FN_UNIT_BYTES / plan.item_bytes;
     const ptrdiff_t fold = lanes / greatest_common_divisor(c, lanes);
-    if (c < FN_FOLD_MAX_COLUMNS && m >= FN_FOLD_MIN_ROWS * fold) {
+    /* a narrow block of a wide array is not folded: its rows do not follow each other, and the array would not be */
+    if (c == stride && c < FN_FOLD_MAX_COLUMNS && m >= FN_FOLD_MIN_ROWS * fold) {
         plan.fold = fold;
         plan.stride = fold * c;
     }

@@ -44,8 +44,8 @@ FOLDED = [(256, 255), (255, 255), (128, 255), (127, 255), (300, 248), (300, 256)
 # Just two slabs, or three, or eight, and just not: of 512 columns, and of more, which count as 512.
 SLABS = [(m + k, c) for m in (128, 256) for k, c in ((-1, 512), (-1, 1031), (0, 512), (1, 1031))]
 SLABS += [(383, 600), (384, 600), (300, 511), (1023, 513)]
-# Few rows, but many slices of columns.
-WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025)]
+# Few rows, but many slices of columns; from 4096 on the last one may be narrow enough to be folded, were it an array.
+WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025), (33, 4097), (77, 4196), (40, 4104), (64, 4350)]
 
 
 def data(kind, rng, shape, dtype):

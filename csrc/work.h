@@ -9,8 +9,9 @@
 
 enum {
     FN_PARALLEL_BYTES = 1 << 20, /* smallest traffic that is worth a second thread, which may have to be woken */
-    FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time */
-    FN_TILE_COLUMN_BYTES = 1 << 14,
+    FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time, */
+    FN_STREAM_TILE_BYTES = 1 << 18, /* of arrays from memory, whose fetching ahead starts anew with each */
+    FN_TILE_COLUMN_BYTES = 1 << 12,  /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
     FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
     /* Results from this size on are written past the cache: they would not find room in it, and a plain store reads the
      * line that it replaces. */

@@ -57,6 +57,38 @@ def test_isas_agree_on_large_arrays(op, dtype, shape, rng):
     assert_same_on_every_isa(op, arguments_for(op, shape, dtype, rng), shape)
 
 
+def beyond_the_cache(op, c, dtype, rng):
+    """Arguments of 26 MB each, which are written past the cache: the rows of a small array over and over.
+
+    Tame ones: columns that need double are not written so.
+    """
+    x, dy = (rng.standard_normal((1024, c)).astype(dtype) for _ in range(2))
+    arguments = op.draw(x, -1, rng, dy, 1e-5)
+    rows = 26_000_000 // (c * np.dtype(dtype).itemsize)
+    of_rows = op.data + (("mean", "rstd") if op.family == "layernorm" else ())
+    for name in set(of_rows) & arguments.keys():
+        arguments[name] = np.resize(arguments[name], (rows, *arguments[name].shape[1:]))
+    return arguments
+
+
+@operations
+@dtypes
+@pytest.mark.parametrize("c", [32, 37, 300, 8192])
+def test_results_beyond_the_cache_at_any_offset(op, dtype, c, rng):
+    arguments = beyond_the_cache(op, c, dtype, rng)
+    with using("baseline"):
+        expected = op(arguments)
+    size = np.dtype(dtype).itemsize
+    for isa in ISAS[1:]:
+        for offset in (0, *rng.choice(range(size, 64, size), 2, replace=False)):
+            room = np.full(arguments["x"].nbytes + 128, 0xA5, np.uint8)
+            start = -room.ctypes.data % 64 + offset
+            out = room[start:][: arguments["x"].nbytes].view(dtype).reshape(arguments["x"].shape)
+            with using(isa):
+                assert_same_bits(op(arguments, out=out), expected, f"{isa}, out {offset} bytes off a line")
+            assert (room[:start] == 0xA5).all() and (room[start + out.nbytes :] == 0xA5).all()
+
+
 @given(st.data())
 @pytest.mark.parametrize("op", OPERATIONS, ids=str)
 def test_isas_agree_on_anything(op, data):

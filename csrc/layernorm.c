@@ -144,9 +144,7 @@ int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
-    const ptrdiff_t bytes = op.m * op.n * fn_item_bytes(dtype);
-    op.stream = bytes >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.x;
-    op.fetch = bytes >= FN_FETCH_BYTES;
+    op.stream = op.m * op.n * fn_item_bytes(dtype) >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.x;
     const int status = backward(&op, dtype);
     fn_fp_restore(saved);
     return status;

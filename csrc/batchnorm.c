@@ -27,7 +27,7 @@ typedef struct {
 static int allocate(scratch *s, const fn_columns *plan)
 {
     const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
-    const ptrdiff_t real = plan->padded * plan->item_bytes + FN_UNIT_BYTES; /* begin_aligned wants one unit more */
+    const ptrdiff_t real = plan->padded * plan->item_bytes;
     const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + plan->cols;
     s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes) : NULL;
     if (bytes > LOCAL_BYTES && !s->block) return -1;
@@ -131,10 +131,19 @@ static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     }
 }
 
+/* Moves the first bytes of an array, less than a unit, to its end. */
+static void rotate(void *array, ptrdiff_t first, ptrdiff_t bytes)
+{
+    char moved[FN_UNIT_BYTES];
+    memcpy(moved, array, (size_t)first);
+    memmove(array, (char *)array + first, (size_t)(bytes - first));
+    memcpy((char *)array + bytes - first, moved, (size_t)first);
+}
+
 /* Where what is streamed does not begin on a cache line, as in the arrays of NumPy, each row would have an end that does
  * not fill one, which breaks the streams: measured, three times the time of rows of 128 bytes. So rows of whole lines
- * begin at the first line instead, with coefficients that wrap around, and a part of a row is left at either end. */
-static void begin_aligned(apply_task *t, fn_coefficients *wrapped)
+ * begin at the first line instead, with coefficients that are rotated, and a part of a row is left at either end. */
+static void begin_aligned(apply_task *t)
 {
     const ptrdiff_t row_bytes = t->cols * t->item_bytes;
     const ptrdiff_t skipped = (ptrdiff_t)(-(uintptr_t)t->out % FN_UNIT_BYTES);
@@ -142,10 +151,10 @@ static void begin_aligned(apply_task *t, fn_coefficients *wrapped)
     const ptrdiff_t columns = skipped / t->item_bytes;
     apply_columns(t, 0, 1, 0, columns);
     apply_columns(t, t->rows - 1, 1, columns, t->cols - columns);
-    char *arrays[] = {t->k->center, t->k->scale, t->k->offset, t->k->slope};
-    for (int i = 0; i < 4; i++) memcpy(arrays[i] + row_bytes, arrays[i], (size_t)skipped);
-    *wrapped = (fn_coefficients){arrays[0] + skipped, arrays[1] + skipped, arrays[2] + skipped, arrays[3] + skipped, NULL, 0};
-    t->k = wrapped;
+    rotate(t->k->center, skipped, row_bytes);
+    rotate(t->k->scale, skipped, row_bytes);
+    rotate(t->k->offset, skipped, row_bytes);
+    rotate(t->k->slope, skipped, row_bytes);
     t->x += skipped;
     t->out += skipped;
     if (t->dy) t->dy += skipped;
@@ -164,8 +173,7 @@ static void apply(apply_task *t, const fn_columns *plan)
     t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
-    fn_coefficients wrapped;
-    if (folded && t->stream) begin_aligned(t, &wrapped);
+    if (folded && t->stream) begin_aligned(t);
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;

@@ -39,10 +39,11 @@ typedef struct {
     void *dx;                 /* real (m, n); may be x or dy */
     void *dgamma;             /* real (n); NULL exactly if gamma is */
     void *dbeta;              /* real (n) */
-    int stream;               /* kernels: write dx past the cache where its rows are aligned; as above */
+    int stream;               /* kernels: write dx past the cache where its rows are aligned alike; as above */
 } fn_layernorm_bwd;
 
-/* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n rounded up to a unit. */
+/* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with
+ * room for a unit that begins at the last. */
 typedef struct {
     double *dgamma, *dbeta;
     double *dgamma_lo, *dbeta_lo; /* read, not written, for float32: its sums are plain ones */

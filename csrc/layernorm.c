@@ -123,7 +123,7 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
     bwd_task task = {.op = op,
                      .kernels = fn_kernels_for(dtype),
-                     .padded = fn_round_up(op->n, FN_UNIT_BYTES / 4),
+                     .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
                      .arrays = dtype == FN_FLOAT64 ? 4 : 2};
     task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
     const ptrdiff_t slabs = fn_ceil_div(op->m, task.slab_rows);
@@ -144,7 +144,9 @@ int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
-    op.stream = op.m * op.n * fn_item_bytes(dtype) >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.x;
+    const ptrdiff_t row_bytes = op.n * fn_item_bytes(dtype);
+    const int whole_lines = (uintptr_t)op.dx % FN_UNIT_BYTES == 0 || row_bytes >= FN_STREAM_ROW_BYTES;
+    op.stream = op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x;
     const int status = backward(&op, dtype);
     fn_fp_restore(saved);
     return status;

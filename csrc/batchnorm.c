@@ -169,8 +169,8 @@ static void apply(apply_task *t, const fn_columns *plan)
     t->rows = folded ? plan->rows : plan->m;
     t->cols = folded ? plan->cols : plan->c;
     t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
-    const ptrdiff_t bytes = t->rows * t->stride * t->item_bytes;
-    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
+    const ptrdiff_t arrays = t->dy ? 3 : 2;
+    t->stream = arrays * t->rows * t->stride * t->item_bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
     if (folded && t->stream) begin_aligned(t);
@@ -179,7 +179,7 @@ static void apply(apply_task *t, const fn_columns *plan)
     const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;
     t->tile_rows = fn_max(4, tile_bytes / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take up to four rows */
     t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
-    fn_share(apply_range, t, t->tiles, (t->dy ? 3 : 2) * t->rows * t->cols * t->item_bytes);
+    fn_share(apply_range, t, t->tiles, arrays * t->rows * t->cols * t->item_bytes);
 }
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */

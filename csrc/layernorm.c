@@ -44,7 +44,7 @@ int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
     const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype);
     fn_layernorm_fwd copy = *given, *op = &copy;
     /* short rows would leave too many lines half written */
-    op->stream = op->m * row_bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
+    op->stream = 2 * op->m * row_bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
     op->fetch = op->m * row_bytes >= FN_FETCH_BYTES;
     if (op->m == 0 || op->n == 0) {
         forward_of_nothing(op);
@@ -146,7 +146,7 @@ int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
     fn_layernorm_bwd op = *given;
     const ptrdiff_t row_bytes = op.n * fn_item_bytes(dtype);
     const int whole_lines = (uintptr_t)op.dx % FN_UNIT_BYTES == 0 || row_bytes >= FN_STREAM_ROW_BYTES;
-    op.stream = op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x;
+    op.stream = 3 * op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x;
     const int status = backward(&op, dtype);
     fn_fp_restore(saved);
     return status;

@@ -2,6 +2,8 @@
 #
 #   make test      build, install, run every test
 #   make bench     build, install, measure: a table, a JSON file and a picture
+#   make curves    build, install, measure along sizes: two pictures
+#   make report    bench on one thread and curves, into docs/
 #   make accuracy  build, install, print the worst errors on hostile data
 #   make examples  build, install, train on real data
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
@@ -15,13 +17,21 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench accuracy examples tsan emulate wheel sdist clean
+.PHONY: test bench curves report accuracy examples tsan emulate wheel sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
 
 bench: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python run.py $(BENCH_OPTIONS)
+
+curves: $(VENV)/installed $(VENV)/for-bench
+	cd bench && ../$(BIN)/python curves.py
+
+report: $(VENV)/installed $(VENV)/for-bench
+	cd bench && ../$(BIN)/python run.py --threads 1 --markdown ../docs/speed.md && ../$(BIN)/python curves.py
+	cp bench/results/latest.png docs/benchmark.png
+	cp bench/results/sizes.png bench/results/scaling.png docs
 
 examples: $(VENV)/installed $(VENV)/for-examples
 	$(BIN)/python examples/digits.py

@@ -101,7 +101,8 @@ def print_report(run: Run, console: Console) -> None:
 
 
 def markdown(run: Run) -> str:
-    lines = ["Measured on " + ".  \n".join(run.description) + ".", ""]
+    lines = ["# Speed: every figure of one run", "", "Written by `make report`; the goals are in the second table.", ""]
+    lines += ["Measured on " + ".  \n".join(run.description) + ".", ""]
     heads = [
         "class",
         "operation",

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -110,7 +109,9 @@ def measure(quick: bool) -> dict:
 
 
 def report(run: dict, console: Console) -> None:
-    table = Table(title=f"Time per element over the median of {NEIGHBOURS} neighbours on either side", title_justify="left")
+    table = Table(
+        title=f"Time per element over the median of {NEIGHBOURS} neighbours each side", title_justify="left"
+    )
     for heading in ("operation", "worst from 16 on", "at", "worst below 16", "at", f"sizes over {CLIFF}"):
         table.add_column(heading, justify="left" if heading == "operation" else "right")
     for name, times in run["along sizes"].items():
@@ -125,7 +126,9 @@ def report(run: dict, console: Console) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, default=HERE / "results", help="folder of the JSON file and the pictures")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "results", help="folder of the JSON file and the pictures"
+    )
     parser.add_argument("--quick", action="store_true", help="few sizes: a test that it runs")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,9 @@ def draw_sizes(run: dict, path: Path) -> None:
         one.plot(run["sizes"], times, color=BLUE, lw=1)
         one.set_title(name, loc="left")
         one.set_ylim(min(times) / 1.3, times[min(3, len(times) - 1)] * 1.3)
-    axes[-1].set_xlabel("length of a row (layer_norm) or number of channels (batch_norm); 512 rows, float32, one thread")
+    axes[-1].set_xlabel(
+        "length of a row (layer_norm) or number of channels (batch_norm); 512 rows, float32, one thread"
+    )
     axes[-1].set_xticks([1, *range(64, 1101, 64)])
     figure.suptitle("Every size from 1 to 1100", x=0.01, ha="left", fontweight="bold")
     figure.savefig(path, dpi=100)

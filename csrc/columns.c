@@ -46,6 +46,7 @@ typedef struct {
     const fn_kernels *kernels;
     const fn_columns_data *data;
     const fn_column_sums *sums;
+    int fetch;
 } column_task;
 
 static fn_column_sums sums_at(const fn_column_sums *s, ptrdiff_t offset)
@@ -66,9 +67,11 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         if (data->dy)
             task->kernels->batchnorm_bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
-                                              data->pivot + of_column, data->center + of_column, &out);
+                                              data->pivot + of_column, data->center + of_column, task->fetch,
+                                              &out);
         else
-            task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + of_column, &out);
+            task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + of_column,
+                                             task->fetch, &out);
     }
 }
 
@@ -111,8 +114,10 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
 void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
                     const fn_column_sums *scratch)
 {
-    column_task task = {plan, kernels, data, scratch};
-    fn_share(sum_range, &task, plan->slabs * plan->slices, (data->dy ? 2 : 1) * plan->m * plan->c * plan->item_bytes);
+    const ptrdiff_t bytes = plan->m * plan->c * plan->item_bytes, arrays = data->dy ? 2 : 1;
+    const int fetch = (arrays + 1) * bytes >= FN_STREAM_BYTES; /* what is written counts, too */
+    column_task task = {plan, kernels, data, scratch, fetch};
+    fn_share(sum_range, &task, plan->slabs * plan->slices, arrays * bytes);
     add_slabs(plan, scratch);
     add_tail(plan, data, scratch);
     for (ptrdiff_t half = plan->fold / 2; half > 0; half /= 2) {

@@ -116,14 +116,15 @@ typedef struct {
 
     /* The pivots (real) of cols columns of m >= 1 rows that lie stride elements apart. */
     void (*batchnorm_pivots)(const void *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
-    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns. */
+    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns. fetch: x comes from
+     * memory. */
     void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot,
-                              const fn_column_sums *out);
+                              int fetch, const fn_column_sums *out);
     /* The same two for the backward: pivots of dy; sums of dy * (x - center) and of dy. center (real) is near the mean of
      * each column, pivot (real) zero where dy needs none. */
     void (*batchnorm_bwd_pivots)(const void *dy, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
     void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
-                               const void *pivot, const void *center, const fn_column_sums *out);
+                               const void *pivot, const void *center, int fetch, const fn_column_sums *out);
     /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
      * op->rstd and op->m2 are written. */
     void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);

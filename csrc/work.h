@@ -13,8 +13,9 @@ enum {
     FN_STREAM_TILE_BYTES = 1 << 18, /* of arrays from memory, whose fetching ahead starts anew with each */
     FN_TILE_COLUMN_BYTES = 1 << 12,  /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
     FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
-    /* Where the arrays of an operation have this size together, its result is written past the cache: it would not find
-     * room in what neighbours leave of one of 32 MB, and a plain store reads the line that it replaces. */
+    /* Where the arrays of an operation have this size together, a BatchNorm fetches what it reads ahead, and every result
+     * is written past the cache: it would not find room in what neighbours leave of one of 32 MB, and a plain store reads
+     * the line that it replaces. */
     FN_STREAM_BYTES = 24 << 20,
     FN_STREAM_ROW_BYTES = 512,
     FN_FETCH_BYTES = 4 << 20, /* arrays from this size on may come from memory, or from a cache that others use, too */

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import fastnorm
 from support.isas import ISAS, using
 
 settings.register_profile("fastnorm", deadline=None, derandomize=True, max_examples=150)
@@ -37,3 +38,11 @@ def isa(request):
     """Every instruction set of this machine in turn."""
     with using(request.param):
         yield request.param
+
+
+@pytest.fixture
+def process_threads():
+    """A test that sets the number of the process; it is put back."""
+    before = fastnorm.get_num_threads()
+    yield before
+    fastnorm.set_num_threads(before)

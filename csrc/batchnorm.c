@@ -29,9 +29,9 @@ static int allocate(scratch *s, const fn_columns *plan)
     const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
     const ptrdiff_t real = plan->padded * plan->item_bytes;
     const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + plan->cols;
-    s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes) : NULL;
+    s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
     if (bytes > LOCAL_BYTES && !s->block) return -1;
-    double *d = (double *)(void *)(s->block ? s->block : s->local);
+    double *d = fn_aligned_up(s->block ? s->block : s->local);
     s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
     s->spare = d + 4 * each;
     char *k = (char *)(d + doubles);

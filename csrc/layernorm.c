@@ -127,8 +127,9 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
                      .arrays = dtype == FN_FLOAT64 ? 4 : 2};
     task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
     const ptrdiff_t slabs = fn_ceil_div(op->m, task.slab_rows);
-    task.sums = malloc((size_t)((slabs * task.arrays + 1) * task.padded) * sizeof(double));
-    if (!task.sums) return -1;
+    void *block = malloc((size_t)((slabs * task.arrays + 1) * task.padded) * sizeof(double) + FN_UNIT_BYTES);
+    if (!block) return -1;
+    task.sums = fn_aligned_up(block);
     task.zeros = task.sums + slabs * task.arrays * task.padded;
     memset(task.zeros, 0, (size_t)task.padded * sizeof(double));
     fn_share(bwd_range, &task, slabs, 3 * op->m * row_bytes);
@@ -136,7 +137,7 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     const fn_gradient_sums total = sums_of_slab(&task, 0);
     write_gradient(op->dgamma, total.dgamma, total.dgamma_lo, op->n, dtype);
     write_gradient(op->dbeta, total.dbeta, total.dbeta_lo, op->n, dtype);
-    free(task.sums);
+    free(block);
     return 0;
 }
 

@@ -72,9 +72,8 @@ def cliffs(sizes: list[int], times: list[float]) -> list[tuple[int, float]]:
     return found
 
 
-def along_bytes(operation: Operation, nbytes: list[int], threads: int, limit: Limit) -> dict[str, list[float]]:
+def along_bytes(operation: Operation, nbytes: list[int], limit: Limit) -> dict[str, list[float]]:
     """Best nanoseconds per element, and the limit's."""
-    fastnorm.set_num_threads(threads)
     best, least = [], []
     for size in nbytes:
         call = call_of(operation, drawn(size // (4 * ROW_LENGTH), ROW_LENGTH))
@@ -103,15 +102,13 @@ def measure(quick: bool) -> dict:
             run["along sizes"][operation.name] = along_sizes(operation, sizes)
         else:
             of_operation = run["along bytes"].setdefault(operation.name, {})
-            of_operation[str(n)] = along_bytes(operation, nbytes, n, limits[n])
+            of_operation[str(n)] = along_bytes(operation, nbytes, limits[n])
         gc.collect()
     return run
 
 
 def report(run: dict, console: Console) -> None:
-    table = Table(
-        title=f"Time per element over the median of {NEIGHBOURS} neighbours each side", title_justify="left"
-    )
+    table = Table(title=f"Time per element over the median of {NEIGHBOURS} neighbours each side", title_justify="left")
     for heading in ("operation", "worst from 16 on", "at", "worst below 16", "at", f"sizes over {CLIFF}"):
         table.add_column(heading, justify="left" if heading == "operation" else "right")
     for name, times in run["along sizes"].items():

@@ -21,6 +21,7 @@ typedef struct {
     fn_coefficients k;
     void *pivot;
     double *spare; /* two more arrays */
+    fn_waiting_slabs *waiting;
     _Alignas(FN_UNIT_BYTES) char local[LOCAL_BYTES];
 } scratch;
 
@@ -28,15 +29,17 @@ static int allocate(scratch *s, const fn_columns *plan)
 {
     const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
     const ptrdiff_t real = plan->padded * plan->item_bytes;
-    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + plan->cols;
+    const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
+    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + waiting + plan->cols;
     s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
     if (bytes > LOCAL_BYTES && !s->block) return -1;
     double *d = fn_aligned_up(s->block ? s->block : s->local);
     s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
     s->spare = d + 4 * each;
     char *k = (char *)(d + doubles);
-    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 5 * real, 0};
+    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 5 * real + waiting, 0};
     s->pivot = k + 4 * real;
+    s->waiting = (fn_waiting_slabs *)(k + 5 * real);
     return 0;
 }
 
@@ -195,7 +198,7 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
     kernels->batchnorm_pivots(op.x, op.m, op.stride, op.c, s.k.center);
     repeat(s.k.center, &plan);
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
-    fn_columns_sum(&plan, kernels, &data, &s.sums);
+    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->batchnorm_fwd_coefficients(&op, &s.sums, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
                        .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
@@ -230,7 +233,7 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     repeat(s.k.center, &plan);
     repeat(s.pivot, &plan);
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .pivot = s.pivot, .center = s.k.center};
-    fn_columns_sum(&plan, kernels, &data, &s.sums);
+    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->batchnorm_bwd_coefficients(op, &s.sums, s.pivot, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                        .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};

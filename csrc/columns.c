@@ -1,6 +1,7 @@
 #include "columns.h"
 
 #include "exact.h"
+#include "slabs.h"
 #include "tree.h"
 #include "work.h"
 
@@ -46,12 +47,33 @@ typedef struct {
     const fn_kernels *kernels;
     const fn_columns_data *data;
     const fn_column_sums *sums;
+    fn_waiting_slabs *waiting; /* of each slice */
     int fetch;
 } column_task;
 
 static fn_column_sums sums_at(const fn_column_sums *s, ptrdiff_t offset)
 {
     return (fn_column_sums){s->a + offset, s->a_lo + offset, s->b + offset, s->b_lo + offset};
+}
+
+static void add_sums(const fn_columns *plan, const fn_column_sums *to, const fn_column_sums *from, ptrdiff_t cols)
+{
+    fn_add_sums(to->a, to->a_lo, from->a, from->a_lo, cols, plan->item_bytes == 8);
+    fn_add_sums(to->b, to->b_lo, from->b, from->b_lo, cols, plan->item_bytes == 8);
+}
+
+/* A slice of all slabs. */
+typedef struct {
+    const fn_columns *plan;
+    fn_column_sums sums;
+    ptrdiff_t cols;
+} slice_sums;
+
+static void add_slab_of_slice(const void *context, ptrdiff_t to, ptrdiff_t from)
+{
+    const slice_sums *slice = context;
+    const fn_column_sums a = sums_at(&slice->sums, to * slice->plan->padded), b = sums_at(&slice->sums, from * slice->plan->padded);
+    add_sums(slice->plan, &a, &b, slice->cols);
 }
 
 static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -72,25 +94,12 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         else
             task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + of_column,
                                              task->fetch, &out);
+        const slice_sums slice = {plan, sums_at(task->sums, column), cols};
+        fn_slab_done(&task->waiting[i % plan->slices], plan->slabs, slab, add_slab_of_slice, &slice);
     }
 }
 
 /* ---- putting sums together --------------------------------------------------------------------------------------- */
-
-static void add_sums(const fn_columns *plan, const fn_column_sums *to, const fn_column_sums *from, ptrdiff_t cols)
-{
-    fn_add_sums(to->a, to->a_lo, from->a, from->a_lo, cols, plan->item_bytes == 8);
-    fn_add_sums(to->b, to->b_lo, from->b, from->b_lo, cols, plan->item_bytes == 8);
-}
-
-static void add_slabs(const fn_columns *plan, const fn_column_sums *s)
-{
-    for (ptrdiff_t width = 1; width < plan->slabs; width *= 2)
-        for (ptrdiff_t i = 0; i + width < plan->slabs; i += 2 * width) {
-            const fn_column_sums to = sums_at(s, i * plan->padded), from = sums_at(s, (i + width) * plan->padded);
-            add_sums(plan, &to, &from, plan->cols);
-        }
-}
 
 /* Row i of the tail joins part i of the fold. */
 static void add_tail(const fn_columns *plan, const fn_columns_data *data, const fn_column_sums *s)
@@ -112,13 +121,13 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
 }
 
 void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
-                    const fn_column_sums *scratch)
+                    const fn_column_sums *scratch, fn_waiting_slabs *waiting)
 {
     const ptrdiff_t bytes = plan->m * plan->c * plan->item_bytes, arrays = data->dy ? 2 : 1;
     const int fetch = (arrays + 1) * bytes >= FN_STREAM_BYTES; /* what is written counts, too */
-    column_task task = {plan, kernels, data, scratch, fetch};
+    column_task task = {plan, kernels, data, scratch, waiting, fetch};
+    for (ptrdiff_t i = 0; i < plan->slices; i++) waiting[i] = 0;
     fn_share(sum_range, &task, plan->slabs * plan->slices, arrays * bytes);
-    add_slabs(plan, scratch);
     add_tail(plan, data, scratch);
     for (ptrdiff_t half = plan->fold / 2; half > 0; half /= 2) {
         const fn_column_sums from = sums_at(scratch, half * plan->c);

@@ -8,6 +8,7 @@
 #define FN_COLUMNS_H
 
 #include "fastnorm.h"
+#include "slabs.h"
 
 typedef struct {
     ptrdiff_t m, c;
@@ -31,8 +32,9 @@ typedef struct {
     const char *x, *dy, *pivot, *center;
 } fn_columns_data;
 
-/* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles. */
+/* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;
+ * waiting has an entry for each slice. */
 void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
-                    const fn_column_sums *scratch);
+                    const fn_column_sums *scratch, fn_waiting_slabs *waiting);
 
 #endif

@@ -7,6 +7,7 @@
 #include "drivers.h"
 #include "exact.h"
 #include "fpenv.h"
+#include "slabs.h"
 #include "tree.h"
 #include "work.h"
 
@@ -62,10 +63,11 @@ int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
 typedef struct {
     const fn_layernorm_bwd *op;
     const fn_kernels *kernels;
-    ptrdiff_t slab_rows, padded;
+    ptrdiff_t slabs, slab_rows, padded;
     ptrdiff_t arrays; /* a slab has dgamma and dbeta, and their rounding errors if the dtype is float64 */
     double *sums;     /* (slabs, arrays, padded), then padded zeros */
     double *zeros;
+    fn_waiting_slabs *waiting;
 } bwd_task;
 
 static fn_gradient_sums sums_of_slab(const bwd_task *task, ptrdiff_t slab)
@@ -78,6 +80,15 @@ static fn_gradient_sums sums_of_slab(const bwd_task *task, ptrdiff_t slab)
                               .dbeta_lo = exact ? s + 3 * task->padded : task->zeros};
 }
 
+static void add_slab(const void *context, ptrdiff_t to, ptrdiff_t from)
+{
+    const bwd_task *task = context;
+    const fn_gradient_sums a = sums_of_slab(task, to), b = sums_of_slab(task, from);
+    const int exact = task->arrays == 4;
+    fn_add_sums(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n, exact);
+    fn_add_sums(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n, exact);
+}
+
 static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const bwd_task *task = arg;
@@ -86,19 +97,8 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t row = slab * task->slab_rows;
         memset(sums.dgamma, 0, (size_t)(task->arrays * task->padded) * sizeof(double));
         task->kernels->layernorm_bwd(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
+        fn_slab_done(task->waiting, task->slabs, slab, add_slab, task);
     }
-}
-
-/* Slabs are added in pairs, then pairs of pairs: the sum of all ends in slab 0. */
-static void add_slabs(const bwd_task *task, ptrdiff_t slabs)
-{
-    for (ptrdiff_t width = 1; width < slabs; width *= 2)
-        for (ptrdiff_t i = 0; i + width < slabs; i += 2 * width) {
-            const fn_gradient_sums a = sums_of_slab(task, i), b = sums_of_slab(task, i + width);
-            const int exact = task->arrays == 4;
-            fn_add_sums(a.dgamma, a.dgamma_lo, b.dgamma, b.dgamma_lo, task->op->n, exact);
-            fn_add_sums(a.dbeta, a.dbeta_lo, b.dbeta, b.dbeta_lo, task->op->n, exact);
-        }
 }
 
 static void write_gradient(void *out, const double *hi, const double *lo, ptrdiff_t n, fn_dtype dtype)
@@ -121,19 +121,20 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
         return 0;
     }
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
+    fn_waiting_slabs waiting = 0;
     bwd_task task = {.op = op,
                      .kernels = fn_kernels_for(dtype),
                      .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
-                     .arrays = dtype == FN_FLOAT64 ? 4 : 2};
+                     .arrays = dtype == FN_FLOAT64 ? 4 : 2,
+                     .waiting = &waiting};
     task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
-    const ptrdiff_t slabs = fn_ceil_div(op->m, task.slab_rows);
-    void *block = malloc((size_t)((slabs * task.arrays + 1) * task.padded) * sizeof(double) + FN_UNIT_BYTES);
+    task.slabs = fn_ceil_div(op->m, task.slab_rows);
+    void *block = malloc((size_t)((task.slabs * task.arrays + 1) * task.padded) * sizeof(double) + FN_UNIT_BYTES);
     if (!block) return -1;
     task.sums = fn_aligned_up(block);
-    task.zeros = task.sums + slabs * task.arrays * task.padded;
+    task.zeros = task.sums + task.slabs * task.arrays * task.padded;
     memset(task.zeros, 0, (size_t)task.padded * sizeof(double));
-    fn_share(bwd_range, &task, slabs, 3 * op->m * row_bytes);
-    add_slabs(&task, slabs);
+    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes);
     const fn_gradient_sums total = sums_of_slab(&task, 0);
     write_gradient(op->dgamma, total.dgamma, total.dgamma_lo, op->n, dtype);
     write_gradient(op->dbeta, total.dbeta, total.dbeta_lo, op->n, dtype);

@@ -56,7 +56,7 @@ EXTENSIONS = [
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
         extra_compile_args=["-O3", *HIDDEN],
-        extra_link_args=["-pthread"],
+        extra_link_args=["-pthread", "-lm"],
         depends=HEADERS,
     )
     for name in ("_arguments", "_batchnorm", "_core", "_layernorm")

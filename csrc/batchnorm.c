@@ -13,13 +13,12 @@
 /* ---- scratch: one block, carved up ------------------------------------------------------------------------------- */
 
 /* What a block of a wide array needs is on the stack, so that it cannot fail. */
-enum { LOCAL_BYTES = 46 << 10 };
+enum { LOCAL_BYTES = 42 << 10 };
 
 typedef struct {
     char *block; /* NULL: local */
     fn_column_sums sums;
     fn_coefficients k;
-    void *pivot;
     double *spare; /* two more arrays */
     fn_waiting_slabs *waiting;
     _Alignas(FN_UNIT_BYTES) char local[LOCAL_BYTES];
@@ -30,32 +29,31 @@ static int allocate(scratch *s, const fn_columns *plan)
     const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
     const ptrdiff_t real = plan->padded * plan->item_bytes;
     const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
-    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 5 * real + waiting + plan->cols;
+    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 4 * real + waiting + plan->cols;
     s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
     if (bytes > LOCAL_BYTES && !s->block) return -1;
     double *d = fn_aligned_up(s->block ? s->block : s->local);
     s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
     s->spare = d + 4 * each;
     char *k = (char *)(d + doubles);
-    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 5 * real + waiting, 0};
-    s->pivot = k + 4 * real;
-    s->waiting = (fn_waiting_slabs *)(k + 5 * real);
+    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real + waiting, 0};
+    s->waiting = (fn_waiting_slabs *)(k + 4 * real);
     return 0;
 }
 
-/* Repeats the first c coefficients of an array over all the columns of the folded array. */
-static void repeat(void *array, const fn_columns *plan)
+/* Repeats the first c entries of an array over all the columns of the folded array. */
+static void repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes)
 {
-    const size_t bytes = (size_t)(plan->c * plan->item_bytes);
+    const size_t bytes = (size_t)(plan->c * item_bytes);
     for (ptrdiff_t i = 1; i < plan->fold; i++) memcpy((char *)array + (size_t)i * bytes, array, bytes);
 }
 
 static void repeat_coefficients(const fn_coefficients *k, const fn_columns *plan)
 {
-    repeat(k->center, plan);
-    repeat(k->scale, plan);
-    repeat(k->offset, plan);
-    repeat(k->slope, plan);
+    repeat(k->center, plan, plan->item_bytes);
+    repeat(k->scale, plan, plan->item_bytes);
+    repeat(k->offset, plan, plan->item_bytes);
+    repeat(k->slope, plan, plan->item_bytes);
 }
 
 /* ---- apply ------------------------------------------------------------------------------------------------------- */
@@ -196,7 +194,7 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
     kernels->batchnorm_pivots(op.x, op.m, op.stride, op.c, s.k.center);
-    repeat(s.k.center, &plan);
+    repeat(s.k.center, &plan, plan.item_bytes);
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->batchnorm_fwd_coefficients(&op, &s.sums, &s.k);
@@ -228,13 +226,12 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     scratch s;
     if (allocate(&s, &plan)) return -1;
-    kernels->batchnorm_bwd_center(op, s.k.center);
-    kernels->batchnorm_bwd_pivots(op->dy, op->m, op->stride, op->c, s.pivot);
-    repeat(s.k.center, &plan);
-    repeat(s.pivot, &plan);
-    const fn_columns_data data = {.x = op->x, .dy = op->dy, .pivot = s.pivot, .center = s.k.center};
+    double *mean = s.spare;
+    memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
+    repeat(mean, &plan, sizeof(double));
+    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    kernels->batchnorm_bwd_coefficients(op, &s.sums, s.pivot, &s.k);
+    kernels->batchnorm_bwd_coefficients(op, &s.sums, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                        .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     apply(&task, &plan);

@@ -1,5 +1,7 @@
 #include "columns.h"
 
+#include <math.h>
+
 #include "exact.h"
 #include "slabs.h"
 #include "tree.h"
@@ -85,14 +87,13 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t slab = i / plan->slices, column = i % plan->slices * plan->slice_cols;
         const ptrdiff_t row = slab * plan->slab_rows;
         const ptrdiff_t rows = fn_min(plan->slab_rows, plan->rows - row), cols = fn_min(plan->slice_cols, plan->cols - column);
-        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, of_column = column * plan->item_bytes;
+        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         if (data->dy)
             task->kernels->batchnorm_bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
-                                              data->pivot + of_column, data->center + of_column, task->fetch,
-                                              &out);
+                                              data->mean + column, task->fetch, &out);
         else
-            task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + of_column,
+            task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
                                              task->fetch, &out);
         const slice_sums slice = {plan, sums_at(task->sums, column), cols};
         fn_slab_done(&task->waiting[i % plan->slices], plan->slabs, slab, add_slab_of_slice, &slice);
@@ -110,7 +111,9 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
         const double x = fn_value_at(data->x, first + j, size);
         if (data->dy) {
             const double dy = fn_value_at(data->dy, first + j, size);
-            fn_add(&s->a[j], &s->a_lo[j], dy * (x - fn_value_at(data->center, j, size)), exact);
+            const fn_pair e = fn_two_sum(x, -data->mean[j]);
+            fn_add(&s->a[j], &s->a_lo[j], dy * e.hi, exact);
+            if (exact) s->a_lo[j] += fma(dy, e.hi, -(dy * e.hi)) + dy * e.lo;
             fn_add(&s->b[j], &s->b_lo[j], dy, exact);
         } else {
             const double d = x - fn_value_at(data->pivot, j, size);

@@ -26,10 +26,11 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
 /* Doubles that each array of the sums needs for a plan. */
 ptrdiff_t fn_columns_scratch(const fn_columns *plan);
 
-/* What is summed: moments of x about pivot; with dy, the sums of the backward. pivot and center (real) have plan->cols
- * entries. */
+/* What is summed: moments of x about pivot (real); with dy, the sums of the backward about mean. Both have plan->cols
+ * entries, mean whole units. */
 typedef struct {
-    const char *x, *dy, *pivot, *center;
+    const char *x, *dy, *pivot;
+    const double *mean;
 } fn_columns_data;
 
 /* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;

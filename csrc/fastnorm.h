@@ -120,23 +120,18 @@ typedef struct {
      * memory. */
     void (*batchnorm_moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot,
                               int fetch, const fn_column_sums *out);
-    /* The same two for the backward: pivots of dy; sums of dy * (x - center) and of dy. center (real) is near the mean of
-     * each column, pivot (real) zero where dy needs none. */
-    void (*batchnorm_bwd_pivots)(const void *dy, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
+    /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. */
     void (*batchnorm_bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
-                               const void *pivot, const void *center, int fetch, const fn_column_sums *out);
+                               const double *mean, int fetch, const fn_column_sums *out);
     /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
      * op->rstd and op->m2 are written. */
     void (*batchnorm_fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);
     /* rstd (c) is written, spare (2, c) is scratch. */
     void (*batchnorm_inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *spare,
                                              fn_coefficients *out);
-    /* The center of each column: its mean, rounded to about a thousandth of its deviation. */
-    void (*batchnorm_bwd_center)(const fn_batchnorm_bwd *op, void *center);
-    /* Coefficients from the sums about pivot and out->center; op->dgamma and op->dbeta are written. On return sums->a is
-     * the whole of dy * (x - mean), sums->b of dy; the lo parts are spent. */
-    void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_column_sums *sums, const void *pivot,
-                                       fn_coefficients *out);
+    /* op->dgamma and op->dbeta are written. On return sums->a is the whole of dy * (x - mean), sums->b of dy; the lo parts
+     * are spent. */
+    void (*batchnorm_bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_column_sums *sums, fn_coefficients *out);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*batchnorm_apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                             const fn_coefficients *k);

@@ -20,6 +20,11 @@ cdef extern from "numpy/arrayobject.h":
     bint PyArray_ISWRITEABLE(cnp.ndarray a) noexcept
     int NPY_HALF
 
+cdef extern from "fpenv.h":
+    ctypedef unsigned long fn_fpenv
+    fn_fpenv fn_fp_default() noexcept
+    void fn_fp_restore(fn_fpenv saved) noexcept
+
 
 # ---- words for messages -----------------------------------------------------------------------------------------------
 
@@ -69,14 +74,22 @@ cdef cnp.ndarray widened(cnp.ndarray a):
     return copy
 
 
+cdef cnp.ndarray converted(cnp.ndarray a, int typenum):
+    """A copy of that dtype, rounded in the default floating-point environment: the caller's may flush what is small."""
+    cdef fn_fpenv saved = fn_fp_default()
+    try:
+        if PyArray_ISCARRAY_RO(a) and cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT and typenum == cnp.NPY_DOUBLE:
+            return widened(a)
+        return cnp.PyArray_FROM_OTF(a, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_FORCECAST)
+    finally:
+        fn_fp_restore(saved)
+
+
 cdef inline cnp.ndarray plain(cnp.ndarray a, int typenum):
     """a itself, or a C-contiguous, aligned, native copy of that dtype."""
-    if PyArray_ISCARRAY_RO(a):
-        if cnp.PyArray_TYPE(a) == typenum:
-            return a
-        if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT and typenum == cnp.NPY_DOUBLE:
-            return widened(a)
-    return cnp.PyArray_FROM_OTF(a, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_FORCECAST)
+    if PyArray_ISCARRAY_RO(a) and cnp.PyArray_TYPE(a) == typenum:
+        return a
+    return converted(a, typenum)
 
 
 cdef cnp.ndarray as_input(object a, str name):

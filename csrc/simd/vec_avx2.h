@@ -144,6 +144,9 @@ static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
     vf64_store(lo, vf64_add(vf64_load(lo), error));
 }
 
+static inline vf64 vf64_load_f32(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return _mm256_fmsub_pd(a, b, product); }
+
 static inline void vec_stream_fence(void) { _mm_sfence(); }
 
 #endif

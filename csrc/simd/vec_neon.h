@@ -100,6 +100,9 @@ static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
     vf64_store(lo, vf64_add(vf64_load(lo), error));
 }
 
+static inline vf64 vf64_load_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return vfmaq_f64(vnegq_f64(product), a, b); }
+
 static inline void vec_stream_fence(void) {}
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef FN_VEC_SCALAR_H
 #define FN_VEC_SCALAR_H
 
+#include <math.h>
 #include <stddef.h>
 
 #define FN_VF32_LANES 1
@@ -53,6 +54,12 @@ static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
     *hi = sum;
     *lo += error;
 }
+
+/* as many floats as vf64 has lanes */
+static inline vf64 vf64_load_f32(const float *p) { return (double)*p; }
+
+/* a * b - product, rounded once: what rounding has taken from the product. The one place for fused multiply-adds. */
+static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return fma(a, b, -product); }
 
 static inline void vec_stream_fence(void) {}
 

@@ -40,20 +40,12 @@ class Accumulator:
         self.hi, self.lo = np.zeros(shape), np.zeros(shape)
 
     def add(self, a):
-        a = f64(a)
+        a, b = (a.hi, a.lo) if isinstance(a, Exact) else (f64(a), None)
         if self.real == np.float32:
             self.hi = self.hi + a
         else:
             self.hi, e = two_sum(self.hi, a)
-            self.lo = self.lo + e
-
-    def add_product(self, a, b):
-        if self.real == np.float32:
-            self.hi = self.hi + a * b
-        else:
-            p, q = two_product(a, b)
-            self.add(p)
-            self.lo = self.lo + q
+            self.lo = self.lo + e if b is None else (self.lo + e) + b
 
     def add_pair(self, other):
         self.add(other.hi)
@@ -440,71 +432,72 @@ def gradient(t):
 # ---- BatchNorm backward ----------------------------------------------------------------------------------------------
 
 
-def few_digits(a):
-    c = f64(2.0**45 + 1) * a
-    return c - (c - a)
+def product_error(a, b, p):
+    """a * b - p, rounded once, p being a * b rounded."""
+    tiny = abs(p) < f64(2.0**-800)
+    grown = two_product(np.where(tiny, a * f64(2.0**200), a), b)[1]
+    error = np.where(tiny, grown * f64(2.0**-200), grown)
+    return np.where(abs(p) < f64(2.0**-1022), 0, error)
 
 
-def center_of(x, mean, rstd):
-    grain = f64(2.0**-10) / rstd
-    anchor = f64(1.5 * 2.0**52) * grain
-    center = np.where(abs(mean) < f64(2.0**50) * grain, (mean + anchor) - anchor, mean)
-    return np.where(x[0] == mean.astype(x.dtype), mean, center).astype(x.dtype)
+class Exact:
+    """Numbers in double; those of float64 with what they lack."""
+
+    def __init__(self, real, hi, lo):
+        self.real, self.hi, self.lo = real, hi, lo
+
+    def __add__(self, other):
+        if self.real == np.float32:
+            return Exact(self.real, self.hi + other.hi, self.lo)
+        hi, lo = two_sum(self.hi, other.hi)
+        return Exact(self.real, hi, lo + (self.lo + other.lo))
+
+    def __len__(self):
+        return len(self.hi)
+
+    def __getitem__(self, part):
+        return Exact(self.real, self.hi[part], self.lo[part])
+
+    def __iter__(self):
+        return map(self.__getitem__, range(len(self)))
 
 
-def pivot_of_gradient(dy):
-    v = f64(column_pivot(dy))
-    ends = f64([number for pair in middles(dy, 16) for number in pair])
-    close = (ends.max(0) - ends.min(0)) * 16 < abs(v)
-    return np.where(close, few_digits(v), 0).astype(dy.dtype)
+def gradient_terms(dy, x, mean):
+    """dy * (x - mean) and dy."""
+    real, dy, x = x.dtype, f64(dy), f64(x)
+    if real == np.float32:
+        return Exact(real, dy * (x - mean), 0 * dy), Exact(real, dy, 0 * dy)
+    e, f = two_sum(x, -mean)
+    p = dy * e
+    return Exact(real, p, product_error(dy, e, p) + dy * f), Exact(real, dy, 0 * dy)
 
 
-def gradient_sums(dy, x, center, rstd):
+def exact_sum(t):
+    """The sum down the rows."""
+    sums = Accumulator(t.real, t.hi.shape[1:])
+    for i in range(0, len(t), 4):
+        sums.add(four(list(t[i : i + 4])))
+    return sums
+
+
+def gradient_sums(dy, x, mean):
     """A and B."""
-    plan, p = Plan(*x.shape, x.dtype), pivot_of_gradient(dy)
-    d, e = plan.folded(dy), plan.folded(x) - np.tile(center, plan.fold)
-    t = d - np.tile(p, plan.fold)
-    sums_a, sums_e, sums_b = (plan.slab_sums(terms, 8) for terms in (t * e, e, d))
-    p = f64(p)
-    add_pivots(sums_a, np.tile(p, plan.fold), sums_e)
-    a = plan.together(sums_a, plan.tail(dy) * (plan.tail(x) - f64(center)))
-    b = plan.together(sums_b, plan.tail(dy))
-    w = (p != 0) & ~(abs(b.total * inverse(len(x)) - p) <= abs(p) / 4)
-    if x.dtype == np.float32:
-        w = w | ~(moderate(rstd) & below(a.hi) & below(b.hi))
-    if w.any():
-        a[w], b[w] = gradient_sums_again(dy[:, w], x[:, w], center[w])
-    return a, b
-
-
-def add_pivots(sums_a, p, sums_e):
-    """A += p * E of each slab, where p != 0."""
-    for a, e in zip(sums_a, sums_e, strict=True):
-        a.add_product(p, np.where(p != 0, e.hi, 0))
-        a.lo = a.lo + p * np.where(p != 0, e.lo, 0)
-
-
-def gradient_sums_again(dy, x, center):
-    a, b = Accumulator(x.dtype, x.shape[1]), Accumulator(x.dtype, x.shape[1])
-    for t, e in zip(f64(dy), f64(x) - f64(center), strict=True):
-        a.add_product(t, e)
-        b.add(t)
-    return a, b
+    plan = Plan(*x.shape, x.dtype)
+    terms = gradient_terms(plan.folded(dy), plan.folded(x), np.tile(mean, plan.fold))
+    tails = gradient_terms(plan.tail(dy).astype(x.dtype), plan.tail(x).astype(x.dtype), mean)
+    slabs = ([exact_sum(t[begin:end]) for begin, end in plan.slabs] for t in terms)
+    return [plan.together(*each) for each in zip(slabs, tails, strict=True)]
 
 
 def batch_norm_backward(dy, x, mean, rstd, gamma=None):
     """dx, dgamma, dbeta."""
     real, inv = x.dtype, inverse(len(x))
-    center = center_of(x, mean, rstd)
-    a, b = gradient_sums(dy, x, center, rstd)
-    rest = mean - f64(center)
+    center = mean.astype(real)
+    sum_dy_e, sum_dy = (sums.total for sums in gradient_sums(dy, x, mean))
     factor = rstd if gamma is None else f64(gamma) * rstd
-    sum_dy = b.total
-    a.add_product(-rest, sum_dy)
-    sum_dy_e = a.total
     tilt = factor * rstd * rstd * (sum_dy_e * inv)
     scale, slope = factor.astype(real), tilt.astype(real)
-    offset = (factor * (sum_dy * inv) - tilt * rest).astype(real)
+    offset = (factor * (sum_dy * inv) - tilt * (mean - f64(center))).astype(real)
     dx = (dy * scale - (x - center) * slope) - offset
     if real == np.float32:
         w = ~(fits(factor) & fits(tilt) & below(offset))

@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 
-from support import trees
+from support import tree_sums, trees
 from support.arrays import DTYPES, assert_same_bits, draw, hostile
 from support.isas import ISAS, using
 from support.operations import BY_NAME
@@ -99,7 +99,7 @@ def misleading(rng, shape, dtype, gradient):
 
 
 def sampled(n):
-    return [n * place // 65536 for place in trees.PLACES]
+    return [n * place // 65536 for place in tree_sums.PLACES]
 
 
 @np.errstate(over="ignore")

@@ -6,13 +6,14 @@ What the 4 eps are relative to is in `support.errors`.
 import numpy as np
 import pytest
 
-from support.arrays import DISTRIBUTIONS, DTYPES, draw
-from support.errors import HAS_WIDER, assert_accurate, truth
+from support.arrays import DISTRIBUTIONS, DTYPES, FEW_NUMBERS, GRADIENTS, X_ONLY, draw, draw_gradient
+from support.errors import HAS_WIDER, LIMIT, assert_accurate, truth, units, units_of_sizes, worst
 from support.isas import ISAS, using
 from support.operations import BY_NAME, OPERATIONS
 
 operations = pytest.mark.parametrize("op", OPERATIONS, ids=str)
 forward = pytest.mark.parametrize("op", [op for op in OPERATIONS if "y" in op.outputs], ids=str)
+backward = pytest.mark.parametrize("op", [op for op in OPERATIONS if "dy" in op.data], ids=str)
 dtypes = pytest.mark.parametrize(
     "dtype",
     [
@@ -52,13 +53,40 @@ def check(op, x, axis, rng, dy, eps, what=""):
 
 @operations
 @dtypes
-@pytest.mark.parametrize("distribution", [*DISTRIBUTIONS, "denormal"])
+@pytest.mark.parametrize("distribution", [*DISTRIBUTIONS, *X_ONLY, "denormal"])
 @pytest.mark.parametrize("shape, axis", SHAPES)
 def test_error(op, dtype, distribution, shape, axis, isa, rng):
     x = draw(distribution, rng, shape, dtype)
-    for dy_like in dict.fromkeys((*DY_LIKE, distribution)) if "dy" in op.data else ("normal",):
+    like_x = () if distribution in X_ONLY else (distribution,)
+    for dy_like in dict.fromkeys((*DY_LIKE, *like_x)) if "dy" in op.data else ("normal",):
         dy = draw(dy_like, rng, shape, dtype)
         check(op, x, axis, rng, dy, 1e-5, f"dy {dy_like}")
+
+
+@backward
+@dtypes
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("distribution", ["normal", "mean_1e6", "sorted", "cauchy", "few_values", "outlier_middle"])
+def test_gradients_that_go_with_x(op, dtype, gradient, distribution, isa, rng):
+    # Parallel: dx cancels, down to a part of eps. Orthogonal: dgamma and dbeta do.
+    for shape, axis in SHAPES:
+        x = draw(distribution, rng, shape, dtype)
+        dy = draw_gradient(gradient, rng, x, op.reduced(x, axis))
+        check(op, x, axis, rng, dy, 1e-5, f"{shape}")
+
+
+@backward
+@dtypes
+@pytest.mark.parametrize("dy_like", ["normal", "uniform", "mean_1e3", *FEW_NUMBERS])
+@pytest.mark.parametrize("distribution", ["normal", *FEW_NUMBERS])
+def test_few_numbers(op, dtype, distribution, dy_like, isa, rng):
+    # Here dgamma and dbeta miss 4 eps of the root of the sum of squares, by more the more rows there are.
+    for shape in [(1400, 7), (60_000, 2)]:
+        x, dy = draw(distribution, rng, shape, dtype), draw(dy_like, rng, shape, dtype)
+        arguments = op.draw(x, -1, rng, dy, 1e-5)
+        true, results = truth(op, arguments), op(arguments)
+        for name, unit in (units(op, arguments, true) | units_of_sizes(op, arguments)).items():
+            assert worst(results[name], true[name], unit) <= LIMIT, f"{name} of {shape}"
 
 
 @operations

@@ -1,5 +1,6 @@
 """Running statistics of BatchNorm: ``new = (1 - momentum) * old + momentum * batch``."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -20,15 +21,14 @@ MEAN, BIASED, UNBIASED = Fraction(3.0), Fraction(20 / 4), Fraction(20 / 3)
 def moved(old, momentum, batch):
     """The update without any rounding, and then rounded once, to the dtype of `old`."""
     momentum = Fraction(float(momentum))
-    exact = [(1 - momentum) * Fraction(float(a)) + momentum * batch for a in old]
+    exact = [(1 - momentum) * Fraction(float(a)) + momentum * b for a, b in zip(old, batch, strict=True)]
     return np.array([nearest(e, old.dtype) for e in exact], old.dtype)
 
 
 def nearest(exact, dtype):
-    """The number of `dtype` nearest to a fraction (float() alone rounds to float64 correctly)."""
-    near = dtype.type(float(exact))
-    below, above = (np.nextafter(near, dtype.type(end)) for end in (-np.inf, np.inf))
-    return min(below, near, above, key=lambda a: abs(Fraction(float(a)) - exact))
+    """The number of `dtype` nearest to a fraction, of two equally near ones the even one."""
+    last_place = Fraction(2) ** (math.frexp(float(exact))[1] - np.finfo(dtype).nmant - 1)
+    return dtype.type(float(round(exact / last_place) * last_place))
 
 
 @dtypes
@@ -42,8 +42,39 @@ def test_update(dtype, running_dtype, unbiased, momentum, isa, rng):
     arguments = {"momentum": momentum, "unbiased": unbiased}
     arguments |= {"running_mean": running_mean, "running_var": running_var}
     fastnorm.batch_norm(X.astype(dtype), **arguments)
-    assert same_bits(running_mean, moved(old_mean, momentum, MEAN))
-    assert same_bits(running_var, moved(old_var, momentum, UNBIASED if unbiased else BIASED))
+    assert same_bits(running_mean, moved(old_mean, momentum, [MEAN] * 5))
+    assert same_bits(running_var, moved(old_var, momentum, [UNBIASED if unbiased else BIASED] * 5))
+
+
+@dtypes
+@running_dtypes
+def test_each_of_ten_thousand_updates_is_rounded_once(dtype, running_dtype, rng):
+    # Four integers a channel: mean and sum of squared deviations are exact in any order of summation.
+    batches = rng.integers(-1000, 1000, (2500, 4, 4))
+    momenta = rng.uniform(0, 1, len(batches)) ** 3
+    running = np.zeros(4, running_dtype), np.ones(4, running_dtype)
+    for step, (x, momentum) in enumerate(zip(batches, momenta, strict=True)):
+        unbiased = bool(step % 2)
+        old = [a.copy() for a in running]
+        arguments = {"momentum": momentum, "unbiased": unbiased}
+        fastnorm.batch_norm(x.astype(dtype), running_mean=running[0], running_var=running[1], **arguments)
+        batch_mean = [Fraction(int(total), 4) for total in x.sum(axis=0)]
+        squares = [int(total) for total in (4 * np.square(x).sum(axis=0) - x.sum(axis=0) ** 2)]  # 4 times those
+        batch_var = [Fraction(total / 4 / (3 if unbiased else 4)) for total in squares]
+        assert same_bits(running[0], moved(old[0], momentum, batch_mean))
+        assert same_bits(running[1], moved(old[1], momentum, batch_var))
+
+
+@pytest.mark.parametrize("running_dtype, digits", [(np.float32, 50), (np.float64, 30)])
+def test_an_update_that_cancels_is_rounded_once(running_dtype, digits, rng):
+    # Of one row, the batch mean is x itself. Here it takes away all but the last digits of the old mean. Float64 keeps
+    # two doubles of an update, which is short of digits where more than these are gone.
+    old, momentum = rng.uniform(0.5, 2, 10_000).astype(running_dtype), 0.3
+    left = 2.0 ** -rng.integers(3, digits, old.size)
+    x = ((momentum - 1) / momentum * old.astype(np.float64) * (1 + left))[None]
+    running_mean = old.copy()
+    fastnorm.batch_norm(x, running_mean=running_mean, running_var=np.ones_like(old), momentum=momentum)
+    assert same_bits(running_mean, moved(old, momentum, [Fraction(a) for a in x[0].tolist()]))
 
 
 @dtypes
@@ -134,6 +165,24 @@ def test_any_layout(dtype, running_dtype, layout, isa, rng):
 
 
 @dtypes
+@running_dtypes
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_batch_that_is_no_number_takes_its_channel_along(dtype, running_dtype, value, isa, rng):
+    # Whatever follows: NaN has a share in every later average, even if that is 0.
+    x = rng.standard_normal((40, 5)).astype(dtype)
+    running = np.zeros(5, running_dtype), np.ones(5, running_dtype)
+    x[7, 2] = value
+    fastnorm.batch_norm(x, running_mean=running[0], running_var=running[1])
+    x[7, 2] = 0
+    fastnorm.batch_norm(x, running_mean=running[0], running_var=running[1])
+    for a in running:
+        assert np.isnan(a).tolist() == [False, False, True, False, False]
+    fastnorm.batch_norm(x, running_mean=running[0], running_var=running[1], momentum=1)
+    for a in running:
+        assert np.isnan(a).tolist() == [False, False, True, False, False]
+
+
+@dtypes
 def test_nan_stays_in_its_channel(dtype, isa, rng):
     x = rng.standard_normal((40, 33)).astype(dtype)
     expected = np.zeros(33), np.ones(33)
@@ -170,3 +219,26 @@ def test_y_does_not_depend_on_them(dtype, isa, rng):
     x = rng.standard_normal((40, 33)).astype(dtype)
     y = fastnorm.batch_norm(x, running_mean=np.full(33, 5.0), running_var=np.full(33, 7.0))
     assert same_bits(y, fastnorm.batch_norm(x))
+
+
+@dtypes
+def test_trained_then_inferred_as_pytorch_does(dtype, rng):
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.BatchNorm1d(17, momentum=0.2, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    gamma, beta = rng.uniform(0.5, 2, 17).astype(dtype), rng.standard_normal(17).astype(dtype)
+    running_mean, running_var = np.zeros(17, dtype), np.ones(17, dtype)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(gamma))
+        layer.bias.copy_(torch.from_numpy(beta))
+        for _ in range(20):
+            x = (3 + 2 * rng.standard_normal((64, 17))).astype(dtype)
+            theirs = layer(torch.from_numpy(x)).numpy()
+            arguments = {"momentum": 0.2, "running_mean": running_mean, "running_var": running_var}
+            y = fastnorm.batch_norm(x, gamma, beta, **arguments)
+            assert np.allclose(y, theirs, rtol=0, atol=50 * np.finfo(dtype).eps)
+        assert np.allclose(running_mean, layer.running_mean.numpy(), rtol=20 * np.finfo(dtype).eps, atol=0)
+        assert np.allclose(running_var, layer.running_var.numpy(), rtol=20 * np.finfo(dtype).eps, atol=0)
+        layer.eval()
+        theirs = layer(torch.from_numpy(x)).numpy()
+    y = fastnorm.batch_norm_inference(x, running_mean, running_var, gamma, beta)
+    assert np.allclose(y, theirs, rtol=0, atol=50 * np.finfo(dtype).eps)

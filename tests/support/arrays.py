@@ -15,11 +15,31 @@ def _normal(rng, shape):
     return rng.standard_normal(shape)
 
 
+def _mean(size):
+    return lambda rng, shape: size + rng.standard_normal(shape)
+
+
+def _times(size):
+    return lambda rng, shape: size * rng.standard_normal(shape)
+
+
 def _first_row_outlier(rng, shape):
     # A shift taken from the first row is a very bad shift.
     a = rng.standard_normal(shape)
     a[:1] *= 1e6
     return a
+
+
+def _outlier(place):
+    # In every row one number, and in every column one, at this part of the way.
+    def values(rng, shape):
+        a = rng.standard_normal(shape)
+        for axis in {0, a.ndim - 1}:
+            line = np.moveaxis(a, axis, 0)
+            line[int(place * (len(line) - 1)) :][:1] *= 1e6
+        return a
+
+    return values
 
 
 def _sorted(rng, shape):
@@ -32,9 +52,22 @@ def _alternating(rng, shape):
     return 1e4 * sign + rng.standard_normal(shape)
 
 
+def _constant_but_one(rng, shape):
+    # One of every column, or of every row, whichever is longer.
+    a = np.full(shape, 0.1)
+    lines = a.reshape(-1, max(1, shape[-1]))
+    row, column = np.indices(lines.shape)
+    lines[(row - column) % max(lines.shape) == 0] = 0.7
+    return a
+
+
 def _feature_scales(rng, shape):
     scales = 10.0 ** rng.uniform(-4, 4, shape[-1:])
     return scales * (rng.standard_normal(shape) + rng.standard_normal(shape[-1:]))
+
+
+def _sparse(rng, shape):
+    return np.where(rng.random(shape) < 0.05, rng.standard_normal(shape), 0.0)
 
 
 def _spikes(rng, shape):
@@ -44,29 +77,74 @@ def _spikes(rng, shape):
 DISTRIBUTIONS = {
     "normal": _normal,
     "uniform": lambda rng, shape: rng.random(shape),
-    "mean_1e3": lambda rng, shape: 1e3 + rng.standard_normal(shape),
-    "mean_1e6": lambda rng, shape: 1e6 + rng.standard_normal(shape),
-    "mean_-1e6": lambda rng, shape: -1e6 + rng.standard_normal(shape),
+    "mean_1e1": _mean(1e1),
+    "mean_1e2": _mean(1e2),
+    "mean_1e3": _mean(1e3),
+    "mean_1e4": _mean(1e4),
+    "mean_1e5": _mean(1e5),
+    "mean_1e6": _mean(1e6),
+    "mean_-1e6": _mean(-1e6),
+    "mean_1e7": _mean(1e7),
     "first_row_outlier": _first_row_outlier,
+    "outlier_first": _outlier(0),
+    "outlier_middle": _outlier(0.5),
+    "outlier_last": _outlier(1),
     "sorted": _sorted,
-    "constant": lambda rng, shape: np.full(shape, 0.1),
     "alternating": _alternating,
-    "cauchy": lambda rng, shape: rng.standard_cauchy(shape),
-    "feature_scales": _feature_scales,
+    "constant": lambda rng, shape: np.full(shape, 0.1),
+    "constant_but_one": _constant_but_one,
+    "few_values": lambda rng, shape: rng.integers(0, 4, shape).astype(float),
+    "sparse": _sparse,
     "spikes": _spikes,
-    "1e25": lambda rng, shape: 1e25 * rng.standard_normal(shape),
+    "cauchy": lambda rng, shape: rng.standard_cauchy(shape),
+    "log_normal": lambda rng, shape: rng.lognormal(0, 3, shape),
+    "feature_scales": _feature_scales,
+    "1e25": _times(1e25),
     "mean_1e25": lambda rng, shape: 1e25 * (100 + rng.standard_normal(shape)),
-    "1e-25": lambda rng, shape: 1e-25 * rng.standard_normal(shape),
+    "1e-25": _times(1e-25),
+    "1e-38": _times(1e-38),
+}
+
+# What dy can be to x, both without their means along each row or channel.
+PARALLEL, ORTHOGONAL = "parallel", "orthogonal"
+GRADIENTS = (PARALLEL, ORTHOGONAL)
+
+
+# For x alone: sums of such gradients are beyond float32.
+X_ONLY = {"1e38": lambda rng, shape: 1e38 * rng.uniform(-3, 3, shape)}
+
+# Few numbers, with all their digits. Each sum and product of them is rounded the same way whenever it comes, so that
+# errors of sums over rows grow with the number of rows, not with its root.
+FEW_NUMBERS = {
+    "four_numbers": lambda rng, shape: rng.standard_normal(4)[rng.integers(0, 4, shape)],
+    "pixels": lambda rng, shape: rng.integers(0, 256, shape) / 255,
+    "one_hot": lambda rng, shape: (rng.random(shape) < 0.1) - 0.1,  # as softmax gives gradients
 }
 
 
 def draw(distribution, rng, shape, dtype):
-    """An array of `shape` and `dtype` from one of `DISTRIBUTIONS`, or of denormal numbers."""
+    """An array of `shape` and `dtype` from one of the tables above, or of denormal numbers."""
     if distribution == "denormal":
         info = np.finfo(dtype)
         most = 2 ** (info.nmant - 1)
         return (rng.integers(-most, most, shape) * float(info.smallest_subnormal)).astype(dtype)
-    return DISTRIBUTIONS[distribution](rng, shape).astype(dtype)
+    return (DISTRIBUTIONS | X_ONLY | FEW_NUMBERS)[distribution](rng, shape).astype(dtype)
+
+
+def draw_gradient(name, rng, x, reduced):
+    """dy for `x`: one of `GRADIENTS`, where `reduced` are the axes of a mean, or a distribution."""
+    if name not in GRADIENTS:
+        return draw(name, rng, x.shape, x.dtype)
+    wide = x.astype(np.longdouble)
+    xhat = wide - wide.mean(reduced, keepdims=True)
+    xhat /= np.maximum(np.abs(xhat).max(reduced, keepdims=True), np.finfo(x.dtype).tiny)
+    if name == PARALLEL:
+        return xhat.astype(x.dtype)
+    dy = rng.standard_normal(x.shape)
+    dy = dy - dy.mean(reduced, keepdims=True)
+    squares = np.square(xhat).sum(reduced, keepdims=True)
+    part = (dy * xhat).sum(reduced, keepdims=True) / np.where(squares == 0, 1, squares)
+    return (dy - part * xhat).astype(x.dtype)
 
 
 def hostile(rng, shape, dtype):

@@ -13,6 +13,9 @@ rstd            itself
 
 A backward pass is judged on the mean and rstd that it was given. No unit is smaller than the
 smallest number of the dtype: there is nothing finer to be right to.
+
+Where x or dy take few values (`support.arrays.FEW_NUMBERS`), dgamma and dbeta are promised to
+`LIMIT` eps of the sum of the sizes of their terms only (`units_of_sizes`).
 """
 
 import numpy as np
@@ -36,23 +39,31 @@ def truth(op, arguments):
     return dict(zip(op.outputs, results, strict=True))
 
 
-def errors(op, arguments, results, true=None):
-    """The error of each output in eps, by name; outputs that are None in both are left out."""
-    true = truth(op, arguments) if true is None else true
+def units(op, arguments, true):
+    """What one eps of each output is, by name: a number, or one for each row or channel."""
     info = np.finfo(arguments["x"].dtype)
     found = {}
     for name, expected in true.items():
-        got = results[name]
-        if got is None and expected is None:
+        if expected is None:
             continue
         unit = info.eps * _scale(name, op, arguments, true)
         if name == "mean":  # a float64 cannot hold the mean of huge data to that
             unit = unit + np.finfo(np.float64).eps * np.abs(expected)
-        unit = np.maximum(unit, info.smallest_subnormal)
-        error = np.abs(np.asarray(got).astype(expected.dtype) - expected) / unit
-        worst = np.max(error, initial=0)
-        found[name] = np.inf if np.isnan(worst) else float(worst)
+        found[name] = np.maximum(unit, info.smallest_subnormal)
     return found
+
+
+def worst(got, expected, unit):
+    """The largest error of an output; infinite where a result is no number."""
+    error = np.max(np.abs(np.asarray(got).astype(expected.dtype) - expected) / unit, initial=0)
+    return np.inf if np.isnan(error) else float(error)
+
+
+def errors(op, arguments, results, true=None):
+    """The error of each output in eps, by name; outputs that are None in both are left out."""
+    true = truth(op, arguments) if true is None else true
+    assert all(results[name] is None for name, expected in true.items() if expected is None)
+    return {name: worst(results[name], true[name], unit) for name, unit in units(op, arguments, true).items()}
 
 
 def assert_accurate(op, arguments, results, what="", true=None):
@@ -71,16 +82,32 @@ def _scale(name, op, arguments, true):
         return np.abs(true["rstd"])
     wide = WIDER[arguments["x"].dtype]
     x, axis = arguments["x"].astype(wide), arguments["axis"] % arguments["x"].ndim
-    reduced = tuple(range(axis, x.ndim)) if op.family == "layernorm" else tuple(range(axis))
+    reduced = op.reduced(x, axis)
     if name == "mean":
         mean = np.expand_dims(true["mean"], reduced)
         return np.max(np.abs(x - mean), axis=reduced, initial=0)
-    dy = arguments["dy"].astype(wide)
-    mean = np.expand_dims(np.asarray(arguments["mean"], wide), reduced)
-    rstd = np.expand_dims(np.asarray(arguments["rstd"], wide), reduced)
     if name == "dx":
+        rstd = np.expand_dims(np.asarray(arguments["rstd"], wide), reduced)
         gamma = 1 if arguments["gamma"] is None else arguments["gamma"].astype(wide)
-        return max(_largest(true["dx"]), _largest(rstd * gamma * dy))
-    terms = {"dgamma": dy * (x - mean) * rstd, "dbeta": dy}[name]
-    root = np.sqrt(np.square(terms).sum(axis=tuple(range(axis))))
+        return max(_largest(true["dx"]), _largest(rstd * gamma * arguments["dy"].astype(wide)))
+    root = np.sqrt(np.square(_terms(name, op, arguments)).sum(axis=tuple(range(axis))))
     return max(_largest(true[name]), _largest(root))
+
+
+def _terms(name, op, arguments):
+    """What dgamma or dbeta is the sum of, over the axes before `axis`."""
+    wide = WIDER[arguments["x"].dtype]
+    x, dy = (arguments[name].astype(wide) for name in ("x", "dy"))
+    if name == "dbeta":
+        return dy
+    reduced = op.reduced(x, arguments["axis"])
+    mean, rstd = (np.expand_dims(np.asarray(arguments[name], wide), reduced) for name in ("mean", "rstd"))
+    return dy * (x - mean) * rstd
+
+
+def units_of_sizes(op, arguments):
+    """One eps of the sum of the sizes of its terms, for each dgamma and dbeta: what rounding every term may cost."""
+    x = arguments["x"]
+    rows = tuple(range(arguments["axis"] % x.ndim))
+    eps = np.finfo(x.dtype).eps
+    return {name: eps * np.abs(_terms(name, op, arguments)).sum(axis=rows) for name in ("dgamma", "dbeta")}

@@ -56,6 +56,11 @@ class Operation:
         named = dict(zip(self.outputs, results, strict=True))
         return named | {name: arguments[name] for name in self.updated}
 
+    def reduced(self, x, axis):
+        """The axes that the statistics of `x` are taken over."""
+        axis %= x.ndim
+        return tuple(range(axis, x.ndim)) if self.family == "layernorm" else tuple(range(axis))
+
     def without_parameters(self, arguments):
         """The same call with None for `gamma` and `beta`."""
         return {**arguments, **{name: None for name in self.optional if name in arguments}}

@@ -1,130 +1,191 @@
-"""Prints how right fastnorm and plain NumPy are on data that are hard to normalize.
+"""Reports how right fastnorm, plain NumPy and other libraries are on data that are hard to normalize.
 
-    python accuracy.py [--markdown FILE.md]
+    python accuracy.py [--no-peers] [--operations A,B] [--data TEXT] [--markdown FILE.md]
 
-The data are float32. Every result is compared with `fastnorm.reference` in float64 on the same input; the figure is the
-worst error of the array in eps of float32 (1.2e-7) times the largest true result, for gradients the larger of that and
-the size of their terms. 8e6 eps are an error as large as the result. "NumPy" is `fastnorm.reference` in float32, the
-usual few lines.
+Every output is compared with `fastnorm.reference` in a wider dtype (float64, longdouble) on the same input. The figure
+is its worst error in eps of its dtype, in the units of tests/support/errors.py: of y relative to the largest result,
+of gradients to the larger of that and the size of their terms; 8e6 eps of float32 are an error as large as the result.
+"NumPy" is `fastnorm.reference` in the dtype of x, the usual few lines. The gradients of peers start from statistics of
+their own. "!" marks what is over the goal of 4 eps. The tables go to the terminal, everything to results/accuracy.json,
+with null where a result is no number.
 """
 
 import argparse
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from rich.box import SIMPLE_HEAD
+from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+import accuracy_data
 import fastnorm
-from fastnorm import reference
+import peers
+from accuracy_data import KINDS, SHAPES, STATISTICS, Case, Kind
+from figures import Run
+from machine import settings
+from names import FASTNORM, NUMPY
+from report import STYLE
+from support.errors import LIMIT
+from support.operations import OPERATIONS, Operation
 
-ROWS, FEATURES, MANY_ROWS = 256, 1024, 300_000
-EPS = np.finfo(np.float32).eps
-
-
-def _sorted(rng, shape):
-    return np.sort(rng.standard_normal(shape), axis=None).reshape(shape)
-
-
-def _outlier(rng, shape):
-    a = rng.standard_normal(shape)
-    a[:1] = 1e6
-    return a
+RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.json"
+WIDTH = 150
+BRIEF_DTYPE, BRIEF_WITHOUT = "float32", "batch_norm_inference"
 
 
-def _plain(rng, shape):
-    return rng.standard_normal(shape)
+@dataclass(frozen=True)
+class Line:
+    """What one case gave: errors in eps of everyone by output, or the reason why a peer has none."""
+
+    case: Case
+    errors: dict[str, dict[str, float] | str]
+
+    def of(self, name: str) -> float | None:
+        """The worst of all outputs that others have too."""
+        found = self.errors.get(name)
+        if not isinstance(found, dict):
+            return None
+        return max(error for output, error in found.items() if output not in STATISTICS)
+
+    def entry(self) -> dict:
+        case = self.case
+        named = {name: _finite(found) for name, found in self.errors.items()}
+        place = {"data": case.kind.label, "operation": case.operation.name, "dtype": case.dtype}
+        return {**place, "shape": case.shape, "eps": case.kind.eps, "errors": named}
 
 
-DATA = {
-    "plain: N(0, 1)": _plain,
-    "mean 1000 deviations away": lambda rng, shape: 1e3 + rng.standard_normal(shape),
-    "mean 1e6 deviations away": lambda rng, shape: 1e6 + rng.standard_normal(shape),
-    "first row 1e6, the others N(0, 1)": _outlier,
-    "sorted: every partial sum drifts": _sorted,
-    "Cauchy tails": lambda rng, shape: rng.standard_cauchy(shape),
-    "huge: 1e25 * N(0, 1)": lambda rng, shape: 1e25 * rng.standard_normal(shape),
-}
-SHAPES = {
-    "layer_norm": (ROWS, FEATURES),
-    "layer_norm_backward": (ROWS, FEATURES),
-    "batch_norm": (MANY_ROWS, 8),
-    "batch_norm_backward": (MANY_ROWS, 8),
-}
+def _finite(found):
+    if isinstance(found, str):
+        return found
+    return {output: error if math.isfinite(error) else None for output, error in found.items()}
 
 
-def _forward(name, x, gamma, beta):
-    """Results of fastnorm and of NumPy, the truth and the size of an error of 1."""
-    truth = getattr(reference, name)(x, gamma, beta, dtype=np.float64)
-    results = (getattr(module, name)(x, gamma, beta) for module in (fastnorm, reference))
-    return [*([y] for y in results), [truth], [np.abs(truth).max()]]
-
-
-def _backward(name, x, dy, gamma):
-    """The same of a backward: dx, dgamma and dbeta."""
-    forward = getattr(reference, name.removesuffix("_backward"))
-    wide = x.astype(np.float64)
-    _, mean, rstd = forward(wide, return_stats=True, dtype=np.float64)
-    results = [getattr(module, name)(dy, x, mean, rstd, gamma) for module in (fastnorm, reference)]
-    truth = getattr(reference, name)(dy.astype(np.float64), wide, mean, rstd, gamma, dtype=np.float64)
-    rows = name.startswith("layer")
-    mean, rstd = (a[:, None] if rows else a for a in (mean, rstd))
-    terms = dy * (wide - mean) * rstd
-    sizes = [
-        np.abs(rstd * gamma * dy).max(),
-        *(np.sqrt(np.square(t, dtype=np.float64).sum(axis=0)).max() for t in (terms, dy)),
-    ]
-    return [*results, truth, [max(size, np.abs(t).max()) for size, t in zip(sizes, truth, strict=True)]]
-
-
-def worst(results, truth, sizes):
-    """The largest error in eps; infinite where a result is no number."""
-    found = 0.0
-    for result, true, size in zip(results, truth, sizes, strict=True):
-        error = np.abs(result.astype(np.float64) - true).max() / size / EPS
-        found = max(found, np.inf if np.isnan(error) else error)
-    return found
-
-
-@np.errstate(all="ignore")
-def errors(name, draw):
-    """Worst errors of fastnorm and of NumPy."""
-    rng, shape = np.random.default_rng(0), SHAPES[name]
-    x = draw(rng, shape).astype(np.float32)
-    gamma, beta = (rng.standard_normal(shape[1]).astype(np.float32) for _ in range(2))
-    if name.endswith("_backward"):
-        ours, numpys, truth, sizes = _backward(name, x, rng.standard_normal(shape).astype(np.float32), gamma)
-    else:
-        ours, numpys, truth, sizes = _forward(name, x, gamma, beta)
-    return worst(ours, truth, sizes), worst(numpys, truth, sizes)
-
-
-def text(error):
-    if not np.isfinite(error):
+def text(error: float | None) -> str:
+    if error is None:
+        return ""
+    if not math.isfinite(error):
         return "nan"
     return f"{error:.2f}" if error < 10 else f"{error:.0f}" if error < 1e4 else f"{error:.0e}".replace("e+0", "e")
 
 
-def main():
+def marked(error: float | None) -> str:
+    """fastnorm's own figures: red, with a mark, where the goal is missed."""
+    return text(error) if error <= LIMIT else f"[bold red]{text(error)}![/]"
+
+
+def by_kind(lines: Iterable[Line]) -> dict[Kind, dict[str, Line]]:
+    """Lines of one operation: by dtype, by kind."""
+    found: dict[Kind, dict[str, Line]] = {}
+    for line in lines:
+        found.setdefault(line.case.kind, {})[line.case.dtype] = line
+    return found
+
+
+def operation_table(op: Operation, lines: list[Line], others: list) -> Table:
+    """Each kind of data: every output of fastnorm in every dtype, then the worst output of the others."""
+    dtypes = list(dict.fromkeys(line.case.dtype for line in lines))
+    names = [NUMPY, *(peer.label for peer in others)]
+    table = Table(title=f"{op.name}: worst error in eps", **STYLE)
+    for heading in ("data", "shape"):
+        table.add_column(heading, no_wrap=True)
+    for heading in [f"{dtype}\n{output}" for dtype in dtypes for output in op.outputs]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    columns = [(name, dtype) for dtype in dtypes for name in names if any(line.of(name) is not None for line in lines)]
+    columns = [(name, dtype) for name, dtype in columns if name == NUMPY or dtype == BRIEF_DTYPE]
+    for name, dtype in columns:
+        table.add_column(f"{name}\n{dtype}", justify="right", no_wrap=True)
+    for kind, of_dtype in by_kind(lines).items():
+        own = [
+            marked(of_dtype[dtype].errors[FASTNORM][output]) if dtype in of_dtype else ""
+            for dtype in dtypes
+            for output in op.outputs
+        ]
+        rest = [text(of_dtype[dtype].of(name)) if dtype in of_dtype else "" for name, dtype in columns]
+        table.add_row(kind.label, "x".join(map(str, kind.shapes[op.family])), *own, *rest)
+    return table
+
+
+def summary_table(lines: list[Line]) -> Table:
+    """The worst of all data: for every operation, dtype and output of fastnorm."""
+    table = Table(title="fastnorm: the worst error in eps over all data", **STYLE)
+    for heading in ("operation", "dtype", "output", "worst", f"over {LIMIT}", "on"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in ("worst", f"over {LIMIT}") else "left")
+    for op in OPERATIONS:
+        of_op = [line for line in lines if line.case.operation is op]
+        for dtype in dict.fromkeys(line.case.dtype for line in of_op):
+            for output in op.outputs:
+                found = [(line.errors[FASTNORM][output], line) for line in of_op if line.case.dtype == dtype]
+                error, line = max(found, key=lambda pair: pair[0])
+                beyond = sum(not error <= LIMIT for error, _ in found)
+                on = f"{line.case.kind.label}, {'x'.join(map(str, line.case.shape))}"
+                table.add_row(op.name, dtype, output, marked(error), f"{beyond} of {len(found)}", on)
+        table.add_section()
+    return table
+
+
+def markdown(lines: list[Line]) -> str:
+    """The short form, for README."""
+    ops = [op for op in OPERATIONS if op.name != BRIEF_WITHOUT]
+    heads = ["data", *(f"`{op.name}` {'x'.join(map(str, SHAPES[op.family]))}" for op in ops)]
+    rows = [heads, ["---"] + ["---:"] * len(ops)]
+    for kind in (kind for kind in KINDS if kind.brief):
+        cells = [kind.label]
+        for op in ops:
+            found = [line for line in lines if line.case == Case(kind, op, BRIEF_DTYPE)]
+            cells += [" / ".join(text(line.of(name)) for name in (FASTNORM, NUMPY)) for line in found] or [""]
+        if any(cells[1:]):
+            rows.append(cells)
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def write(lines: list[Line], machine: dict) -> None:
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine_info": machine, "limit": LIMIT, "cases": [line.entry() for line in lines]}
+    RESULTS.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def machine_info(others: list) -> dict:
+    info = pytest_benchmark_generate_machine_info()
+    info.pop("node", None)
+    return {**info, **settings(fastnorm.get_num_threads(), others)}
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--markdown", type=Path, help="also write the table as Markdown")
+    parser.add_argument("--no-peers", action="store_true", help="leave out other libraries")
+    parser.add_argument("--operations", default="", help="comma-separated; all by default")
+    parser.add_argument("--data", default="", help="only kinds of data with this in their name")
+    parser.add_argument("--markdown", type=Path, help="also write the short form as Markdown")
     arguments = parser.parse_args()
-    table = Table(title="Worst error in eps of float32: fastnorm / NumPy", box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("data")
-    for name, shape in SHAPES.items():
-        table.add_column(f"{name}\n{'x'.join(map(str, shape))}", justify="right", no_wrap=True)
-    lines = [
-        "| data | " + " | ".join(f"`{name}` {'x'.join(map(str, s))}" for name, s in SHAPES.items()) + " |",
-        "| --- |" + " ---: |" * len(SHAPES),
-    ]
-    for label, draw in DATA.items():
-        cells = [" / ".join(map(text, errors(name, draw))) for name in SHAPES]
-        table.add_row(label, *cells)
-        lines.append("| " + " | ".join([label, *cells]) + " |")
-    Console(width=max(Console().width, 120)).print(table)
+    chosen = arguments.operations.split(",") if arguments.operations else [op.name for op in OPERATIONS]
+    cases = [c for c in accuracy_data.cases() if c.operation.name in chosen and arguments.data in c.kind.label]
+    if not cases:
+        parser.error("no such operation or data")
+    threads = fastnorm.get_num_threads()
+    peers.limit_threads(threads)
+    others = [] if arguments.no_peers else peers.load(peers.installed(), threads)
+    console = Console(stderr=True)
+    ran = track(cases, "accuracy", console=console, transient=True, disable=not console.is_terminal)
+    lines = [Line(case, accuracy_data.errors(case, others)) for case in ran]
+    machine = machine_info(others)
+    write(lines, machine)
+
+    console = Console()
+    console = Console(width=max(console.width, WIDTH + 14 * len(others)))
+    for op in OPERATIONS:
+        if of_op := [line for line in lines if line.case.operation is op]:
+            console.print(operation_table(op, of_op, others))
+    console.print(summary_table(lines))
+    for note in (*__doc__.split("\n\n")[2].split("\n"), *Run([], machine).description):
+        console.print(note, style="dim", highlight=False)
+    console.print(f"json     {RESULTS}", highlight=False, soft_wrap=True)
     if arguments.markdown:
-        arguments.markdown.write_text("\n".join(lines) + "\n")
+        arguments.markdown.write_text(markdown(lines))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,15 @@
 """Options, shared fixtures, progress, and what the JSON file records about the machine."""
 
-import contextlib
-import io
 import os
-import re
-import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import fastnorm
 import peers
 from limit import Limit
+from machine import settings
 from measure import Budget
 from operations import OPERATIONS, Case, quick_cases
 from progress import Progress
@@ -121,32 +117,13 @@ def share(pytestconfig, case) -> float:
     return pytestconfig.bench_budget.share(case)
 
 
-def _show_config() -> dict[str, str]:
-    """What fastnorm prints about itself, such as the instruction set in use, as a dictionary."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        getattr(fastnorm, "show_config", lambda: None)()
-    pairs = (
-        re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in printed.getvalue().splitlines()
-    )
-    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-
-
 def pytest_benchmark_update_machine_info(config, machine_info):
-    """Versions and settings that the figures depend on. The host's name is nobody's business."""
+    """What the figures depend on. The host's name is nobody's business."""
     machine_info.pop("node", None)
-    machine_info["threads"] = config.bench_threads
-    machine_info["fastnorm"] = _show_config()
-    machine_info["versions"] = {
-        "fastnorm": getattr(fastnorm, "__version__", "?"),
-        "NumPy": np.__version__,
-        "Python": sys.version.split()[0],
-        **{peer.label: peers.version(peer) for peer in config.bench_peers},
-    }
+    machine_info.update(settings(config.bench_threads, config.bench_peers))
     cpu, wall = config.bench_start
     busy = (_processor_seconds() - cpu) / (time.perf_counter() - wall)
     machine_info["processors_had"] = round(busy, 2)
-    machine_info["measured"] = time.strftime("%Y-%m-%d")
 
 
 def pytest_benchmark_update_json(output_json):

@@ -21,6 +21,7 @@ from support.operations import OPERATIONS, Operation
 
 DTYPES = tuple(dtype.name for dtype, known in HAS_WIDER.items() if known)
 SHAPES = {ROWS: (256, 1024), CHANNELS: (100_000, 8)}
+MANY_ROWS = dict.fromkeys(SHAPES, (1_000_000, 3))
 STATISTICS = ("mean", "rstd")
 
 
@@ -118,10 +119,15 @@ KINDS = (
     _gradient("of few values, x too", "few_values", "few_values"),
     _gradient("of four numbers", "four_numbers"),
     _gradient("of four numbers, x too", "four_numbers", "four_numbers"),
-    _gradient("of four numbers, x too, 1e6 rows", "four_numbers", "four_numbers", shapes=_rows(1_000_000, 2)),
     _gradient("one-hot less 0.1", "one_hot"),
     _gradient("uniform, x pixels / 255", "uniform", "pixels", brief=True),
-    _gradient("uniform, x pixels / 255, 1e6 rows", "uniform", "pixels", shapes=_rows(1_000_000, 2)),
+    _gradient("uniform, x pixels / 255, 1e6 rows", "uniform", "pixels", shapes=MANY_ROWS),
+    _gradient("uniform, x four numbers, 1e6 rows", "uniform", "four_numbers", shapes=MANY_ROWS),
+    _gradient("with mean 100, x four numbers, 1e6 rows", "mean_1e2", "four_numbers", shapes=MANY_ROWS),
+    _gradient("of four numbers, x too, 1e6 rows", "four_numbers", "four_numbers", shapes=MANY_ROWS),
+    _gradient("of four numbers, x few values, 1e6 rows", "four_numbers", "few_values", shapes=MANY_ROWS),
+    _gradient("one-hot less 0.1, 1e6 rows", "one_hot", shapes=MANY_ROWS),
+    _gradient("parallel with x, x denormal, 1e4 rows", "parallel", "denormal", shapes=_rows(10_000)),
     _gradient("parallel with x", "parallel", brief=True),
     _gradient("orthogonal to x", "orthogonal", brief=True),
     _gradient("orthogonal to x, mean 1e6", "orthogonal", "mean_1e6"),

@@ -92,8 +92,10 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
 
     Notes
     -----
-    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y). NaN and infinity spoil their own
-    channel only. The bits do not depend on the number of threads or on the CPU.
+    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y), of mean to the largest
+    abs(x - mean) of its channel, of rstd to itself (`test_error` and others in tests/test_numerics.py). NaN and
+    infinity spoil their own channel only; its running statistics are NaN from then on. The bits do not depend on the
+    number of threads or on the CPU.
 
     References
     ----------
@@ -172,7 +174,8 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
 
     Notes
     -----
-    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y).
+    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y) (`test_error` and others in
+    tests/test_numerics.py). NaN and infinity spoil their own channel only.
 
     References
     ----------
@@ -245,9 +248,12 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     Notes
     -----
     With ``xhat = (x - mean) * rstd`` and m rows: ``dgamma = sum(dy * xhat)``, ``dbeta = sum(dy)``,
-    ``dx = gamma * rstd * (dy - dbeta / m - xhat * dgamma / m)``. The error is at most 4 eps: of dx relative to the larger
-    of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to the larger of their size and the
-    root of the sum of their squared terms.
+    ``dx = gamma * rstd * (dy - dbeta / m - xhat * dgamma / m)``. The error is at most 4 eps of the dtype: of dx
+    relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to the
+    largest of their sizes and of the roots of the sums of their squared terms (`test_error` and others in
+    tests/test_numerics.py). Over thousands of rows in which x or dy take few values, such as pixels or labels, rounding
+    errors may all go the same way: dgamma and dbeta are then right to 4 eps of the sum of the sizes of their terms only
+    (`test_few_numbers`).
 
     References
     ----------

@@ -48,8 +48,9 @@ def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_
 
     Notes
     -----
-    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y), and a row gives the same bits alone
-    and in any batch. NaN and infinity spoil their own row only.
+    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y), of mean to the largest
+    abs(x - mean) of its row, of rstd to itself (`test_error` and others in tests/test_numerics.py). A row gives the
+    same bits alone and in any batch. NaN and infinity spoil their own row only.
 
     References
     ----------
@@ -123,10 +124,13 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
 
     Notes
     -----
-    With ``g = dy * gamma`` and ``xhat = (x - mean) * rstd``: ``dx = rstd * (g - mean(g) - xhat * mean(g * xhat))``, means
-    over the normalized axes; ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)`` over the others. The error is at most 4
-    eps: of dx relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to
-    the larger of their size and the root of the sum of their squared terms.
+    With ``g = dy * gamma`` and ``xhat = (x - mean) * rstd``: ``dx = rstd * (g - mean(g) - xhat * mean(g * xhat))``,
+    means over the normalized axes; ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)`` over the others. The error is at
+    most 4 eps of the dtype: of dx relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma
+    and dbeta relative to the largest of their sizes and of the roots of the sums of their squared terms (`test_error`
+    and others in tests/test_numerics.py). Over thousands of rows in which x or dy take few values, such as pixels or
+    labels, rounding errors may all go the same way: dgamma and dbeta are then right to 4 eps of the sum of the sizes of
+    their terms only (`test_few_numbers`).
 
     References
     ----------

@@ -4,7 +4,7 @@
 #   make bench     build, install, measure: a table, a JSON file and a picture
 #   make curves    build, install, measure along sizes: two pictures
 #   make report    bench on one thread and curves, into docs/
-#   make accuracy  build, install, print the worst errors on hostile data
+#   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
 #   make examples  build, install, train on real data
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
@@ -38,7 +38,7 @@ examples: $(VENV)/installed $(VENV)/for-examples
 	$(BIN)/python examples/digits_rows.py
 
 accuracy: $(VENV)/installed $(VENV)/for-bench
-	cd bench && ../$(BIN)/python accuracy.py
+	cd bench && ../$(BIN)/python accuracy.py $(ACCURACY_OPTIONS)
 
 # The thread pool and the cache of results under ThreadSanitizer; every ISA, emulated where the processor lacks it.
 tsan:

@@ -251,9 +251,8 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     ``dx = gamma * rstd * (dy - dbeta / m - xhat * dgamma / m)``. The error is at most 4 eps of the dtype: of dx
     relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma and dbeta relative to the
     largest of their sizes and of the roots of the sums of their squared terms (`test_error` and others in
-    tests/test_numerics.py). Over thousands of rows in which x or dy take few values, such as pixels or labels, rounding
-    errors may all go the same way: dgamma and dbeta are then right to 4 eps of the sum of the sizes of their terms only
-    (`test_few_numbers`).
+    tests/test_numerics.py). The sums are formed without an error that shows, float32 in double: dgamma and dbeta of data
+    that take few values are as right as others (`test_few_numbers`).
 
     References
     ----------

@@ -80,13 +80,16 @@ def test_gradients_that_go_with_x(op, dtype, gradient, distribution, isa, rng):
 @pytest.mark.parametrize("dy_like", ["normal", "uniform", "mean_1e3", *FEW_NUMBERS])
 @pytest.mark.parametrize("distribution", ["normal", *FEW_NUMBERS])
 def test_few_numbers(op, dtype, distribution, dy_like, isa, rng):
-    # Here dgamma and dbeta miss 4 eps of the root of the sum of squares, by more the more rows there are.
+    # dgamma and dbeta of a LayerNorm miss 4 eps of the root of the sum of squares, by more the more rows there are.
     for shape in [(1400, 7), (60_000, 2)]:
         x, dy = draw(distribution, rng, shape, dtype), draw(dy_like, rng, shape, dtype)
         arguments = op.draw(x, -1, rng, dy, 1e-5)
         true, results = truth(op, arguments), op(arguments)
-        for name, unit in (units(op, arguments, true) | units_of_sizes(op, arguments)).items():
-            assert worst(results[name], true[name], unit) <= LIMIT, f"{name} of {shape}"
+        unit = units(op, arguments, true)
+        if op.family == "layernorm":
+            unit |= units_of_sizes(op, arguments)
+        for name in unit:
+            assert worst(results[name], true[name], unit[name]) <= LIMIT, f"{name} of {shape}"
 
 
 @operations

@@ -14,8 +14,8 @@ rstd            itself
 A backward pass is judged on the mean and rstd that it was given. No unit is smaller than the
 smallest number of the dtype: there is nothing finer to be right to.
 
-Where x or dy take few values (`support.arrays.FEW_NUMBERS`), dgamma and dbeta are promised to
-`LIMIT` eps of the sum of the sizes of their terms only (`units_of_sizes`).
+Where x or dy take few values (`support.arrays.FEW_NUMBERS`), dgamma and dbeta of a LayerNorm are
+promised to `LIMIT` eps of the sum of the sizes of their terms only (`units_of_sizes`).
 """
 
 import numpy as np

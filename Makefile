@@ -7,6 +7,9 @@
 #   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
 #   make examples  build, install, train on real data
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
+#   make analyze   static analysis of the C parts
+#   make asan      the tests against an extension built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
 
 PYTHON ?= python3
@@ -17,7 +20,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench curves report accuracy examples tsan emulate wheel sdist clean
+.PHONY: test bench curves report accuracy examples tsan emulate analyze asan asan-fuzz fuzz wheel sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -49,6 +52,36 @@ tsan:
 
 emulate:
 	bash tests/c/emulate.sh
+
+# The suite against an extension with sanitizers, in a virtual environment of its own. What is left out says why in its
+# marker. Leaks are not looked for: Python itself has some, by design.
+ASAN := build/asan
+ASAN_FLAGS := -O1 -g -fno-omit-frame-pointer -DFN_PLAIN_INLINE= -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_RUN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=halt_on_error=1:detect_leaks=0:allocator_may_return_null=1
+
+asan: $(ASAN)/built
+	$(ASAN_RUN) $(ASAN)/venv/bin/pytest -m "not slow and not unsanitized" $(PYTEST_OPTIONS)
+
+# setup.cfg keeps these objects apart from those of the wheel, which setuptools would take for them.
+$(ASAN)/built: $(SOURCES)
+	mkdir -p $(ASAN)
+	printf '[build]\nbuild_base = $(ASAN)\n' >$(ASAN)/setup.cfg
+	CC=gcc DIST_EXTRA_CONFIG=$(CURDIR)/$(ASAN)/setup.cfg FASTNORM_EXTRA_FLAGS="$(ASAN_FLAGS)" \
+	  $(MAKE) VENV=$(ASAN)/venv $(ASAN)/venv/for-test
+	touch $@
+
+# Drawn at random: the seed is printed first, and FUZZ_OPTIONS="--seed N" repeats it.
+SECONDS ?= 60
+fuzz: $(VENV)/installed $(VENV)/for-test
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(SECONDS) $(FUZZ_OPTIONS)
+
+# Without the cache of results, whose memory the sanitizer does not see into.
+asan-fuzz: $(ASAN)/built
+	cd tests && FASTNORM_CACHE_LIMIT=0 $(ASAN_RUN) ../$(ASAN)/venv/bin/python -m fuzz --seconds $(SECONDS) $(FUZZ_OPTIONS)
+
+analyze:
+	bash tests/c/analyze.sh
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -16,6 +16,8 @@ EXACT = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fno-math-er
 # -g0: some Pythons ask for debug information in every extension, which is nine tenths of the wheel
 HIDDEN = ["-fvisibility=hidden", "-fno-lto", "-g0"]
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion"] + (["-Werror"] if os.environ.get("FASTNORM_WERROR") else [])
+# The last word at every compilation and when linking: sanitizers, as in `make asan`
+EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
@@ -37,7 +39,7 @@ HEADERS = [
 def library(name, sources, flags=()):
     options = {
         "sources": sources,
-        "cflags": [*EXACT, *HIDDEN, *WARNINGS, *flags],
+        "cflags": [*EXACT, *HIDDEN, *WARNINGS, *flags, *EXTRA],
         "include_dirs": ["csrc"],
         "obj_deps": {"": HEADERS},
     }
@@ -55,8 +57,8 @@ EXTENSIONS = [
         [f"fastnorm/{name}.pyx"],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-        extra_compile_args=["-O3", *HIDDEN],
-        extra_link_args=["-pthread", "-lm"],
+        extra_compile_args=["-O3", *HIDDEN, *EXTRA],
+        extra_link_args=["-pthread", "-lm", *EXTRA],
         depends=HEADERS,
     )
     for name in ("_arguments", "_batchnorm", "_core", "_layernorm")

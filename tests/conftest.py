@@ -13,6 +13,7 @@ settings.load_profile("fastnorm")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: minutes of stress; left out unless asked for by -m, as in -m slow")
+    config.addinivalue_line("markers", "unsanitized(reason): left out by make asan")
 
 
 def pytest_collection_modifyitems(config, items):

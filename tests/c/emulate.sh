@@ -18,8 +18,7 @@ note() { printf '%-12s %s\n' "$1" "$2"; }
 fail() { note "$1" "FAILED: $2"; failures=$((failures + 1)); }
 have() { command -v "$1" >"$work/null"; }
 
-# The flags that ship, from the one place where they are written.
-setup() { { grep -E '^(EXACT|HIDDEN|AVX2|AVX512|SOURCES) = ' setup.py; echo "print(*$1)"; } | python3 -; }
+source tests/c/setup.sh
 exact="$(setup EXACT) $(setup HIDDEN)"
 drivers=$(setup SOURCES)
 warnings="-Wall -Wextra -Wconversion -Werror"

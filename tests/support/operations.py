@@ -1,5 +1,6 @@
 """The table of operations. One row here gives an operation all the generic tests."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +61,14 @@ class Operation:
         """The axes that the statistics of `x` are taken over."""
         axis %= x.ndim
         return tuple(range(axis, x.ndim)) if self.family == "layernorm" else tuple(range(axis))
+
+    @functools.cached_property
+    def shapes(self):
+        """What shape each array argument has: "x", "rows" (`x.shape[:axis]`) or "features" (`x.shape[axis:]`)."""
+        x = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, 2.0]])
+        arguments = self.draw(x, -1, np.random.default_rng(0), x, 1e-5)
+        kinds = {(2, 3): "x", (2,): "rows", (3,): "features"}
+        return {name: kinds[a.shape] for name, a in arguments.items() if isinstance(a, np.ndarray)}
 
     def without_parameters(self, arguments):
         """The same call with None for `gamma` and `beta`."""

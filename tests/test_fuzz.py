@@ -1,5 +1,9 @@
 """A short run of the fuzzer, which `make fuzz` runs for longer; and that it sees what breaks a promise."""
 
+import functools
+import os
+import signal
+import sys
 import warnings
 from dataclasses import fields
 
@@ -7,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastnorm
+import fuzz.__main__
 from fuzz.check import OTHERS, Broken, check, check_numbers
 from fuzz.grammar import Draw
 from fuzz.promise import refusal
@@ -177,6 +182,25 @@ class Careless:
 def test_careless_functions_are_seen(name):
     with pytest.raises(Broken):
         OTHERS[name](Careless, 2.5)
+
+
+def fuzz_a_library_that_dies():
+    layer_norm = fastnorm.layer_norm
+
+    @functools.wraps(layer_norm)
+    def deadly(*args, **kwargs):
+        if len(kwargs) > 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return layer_norm(*args, **kwargs)
+
+    fastnorm.layer_norm = deadly
+    sys.argv = ["fuzz", "--seconds", "60", "--seed", "3"]
+    assert fuzz.__main__.main() == 1
+
+
+def test_the_call_that_a_process_died_of_is_printed():
+    report = processes.check(fuzz_a_library_that_dies)
+    assert "of seed 3: status -9" in report and "print(fastnorm.layer_norm(" in report
 
 
 # ---- its own parts

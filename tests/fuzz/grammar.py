@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from fuzz import layouts
+from fuzz.promise import parameters_of
 from support.operations import OPERATIONS
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
@@ -81,6 +82,8 @@ class Draw:
         self.axis = r.randrange(len(self.shape))
         self.dtype = r.choice(FLOATS)
         self.dims = {"x": self.shape, "rows": self.shape[: self.axis], "features": self.shape[self.axis :]}
+        flags = [name for name in ("return_stats", "unbiased") if name in parameters_of(self.op.function)]
+        self.scalars = ["axis", *self.op.numbers, *flags]
         self.dims |= {name: self.dims[kind] for name, kind in self.op.shapes.items()} | {"out": self.shape}
 
     def numbers(self):
@@ -95,6 +98,8 @@ class Draw:
         arguments |= {"axis": self.axis} | {name: 0.1 for name in self.op.numbers}
         if self.r.random() < 0.5:
             arguments["out"] = self.right("out")
+        if self.r.random() < 0.2:
+            arguments |= dict.fromkeys(self.op.updated)
         return arguments
 
     def right(self, name):
@@ -123,7 +128,7 @@ class Draw:
                 name = r.choice((*self.op.shapes, "out"))
                 arguments[name] = self.any_array(name, arguments.get(name))
             elif how < 0.97:
-                name = r.choice(("axis", *self.op.numbers, "return_stats", "unbiased"))
+                name = r.choice(self.scalars)
                 arguments[name] = self.any_number(name)
             elif how < 0.985:
                 arguments.pop(r.choice(list(arguments)), None)

@@ -96,7 +96,10 @@ def in_range(value, highest):
             return False
     elif not isinstance(value, numbers.Real):
         return False
-    return 0 <= float(value) <= highest and float(value) < np.inf
+    try:
+        return 0 <= float(value) <= highest and float(value) < np.inf
+    except OverflowError:
+        return False
 
 
 def is_flag(value):

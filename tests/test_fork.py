@@ -16,6 +16,10 @@ from support import processes
 from support.arrays import draw, same_bits
 from support.operations import OPERATIONS
 
+# A sanitizer's allocator has locks that a fork among calls of other threads may take into the child for good; glibc's are
+# looked after.
+pytestmark = pytest.mark.unsanitized("forks beside threads")
+
 METHODS = ("fork", "forkserver", "spawn")
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unsanitized("guard pages need no sanitizer")
 BEYOND_SOME_POWER_OF_TWO = [127, 128, 129, 130, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025]
 ROWS, COLUMNS = [*range(1, 41), 63, 64, 65, 130, 257], [*range(1, 71), *BEYOND_SOME_POWER_OF_TWO]
 # All arrays together take 24 MB and more, of which results are written past the cache.
-LARGE = [(3300, 1025), (400_003, 9), (47, 70_001)]
+LARGE = [(3300, 1025), (400_003, 9), (49, 70_001)]
 OFFSETS = (0, 4, 16, 60)
 
 operations = pytest.mark.parametrize("op", OPERATIONS, ids=str)
@@ -30,7 +30,7 @@ operations = pytest.mark.parametrize("op", OPERATIONS, ids=str)
 def small_shapes():
     """Every number of rows with every number of columns, where both are small; else each with some of the other."""
     for i, (m, n) in enumerate(itertools.product(ROWS, COLUMNS)):
-        if m * n <= 200 or i % 11 == 0:
+        if m * n <= 130 or i % 17 == 0:
             yield m, n
 
 
@@ -87,7 +87,7 @@ def test_nothing_beyond_the_ends(op, isa):
 
 @operations
 def test_nothing_beyond_the_ends_of_what_is_written_past_the_cache(op, isa):
-    check_batch(op, isa, LARGE, OFFSETS[1:])
+    check_batch(op, isa, LARGE, (0,))
 
 
 # ---- the guards bite

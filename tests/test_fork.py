@@ -16,8 +16,8 @@ from support import processes
 from support.arrays import draw, same_bits
 from support.operations import OPERATIONS
 
-# A sanitizer's allocator has locks that a fork among calls of other threads may take into the child for good; glibc's are
-# looked after.
+# A sanitizer's allocator has locks that a fork among calls of other threads may take into the child for good; glibc
+# looks after its own.
 pytestmark = pytest.mark.unsanitized("forks beside threads")
 
 METHODS = ("fork", "forkserver", "spawn")

@@ -1,7 +1,8 @@
 """No operation reads or writes a byte beyond its arguments: they end, or begin, at pages that may not be touched.
 
 Every batch is a process of its own, which prints what it does next: the last line is the call that it died of. Results
-that the library allocates are not guarded here; `make asan` sees beyond the ends of those.
+that the library allocates are not guarded here; `make asan` sees beyond the ends of those, but for the masked loads and
+stores of AVX, which a sanitizer does not look at and guard pages stop.
 """
 
 import itertools

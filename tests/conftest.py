@@ -5,6 +5,8 @@ import pytest
 from hypothesis import settings
 
 import fastnorm
+from fastnorm import _core
+from support import control
 from support.isas import ISAS, using
 
 settings.register_profile("fastnorm", deadline=None, derandomize=True, max_examples=150)
@@ -47,3 +49,20 @@ def process_threads():
     before = fastnorm.get_num_threads()
     yield before
     fastnorm.set_num_threads(before)
+
+
+@pytest.fixture
+def process_cache_limit():
+    """A test that sets how much memory of results is kept; it is put back."""
+    before = _core.cache_info()["limit"]
+    yield before
+    fastnorm.set_cache_limit(before)
+
+
+@pytest.fixture(scope="session")
+def control_library(tmp_path_factory):
+    """The path of a library that sets the floating-point control register: see `support.control`."""
+    path = control.build(tmp_path_factory.mktemp("control"))
+    if path is None:
+        pytest.skip("no C compiler, or no way here to set the floating-point control register")
+    return path

@@ -4,11 +4,8 @@ import ctypes
 import faulthandler
 import mmap
 import os
-import platform
 import random
-import shlex
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,8 +14,8 @@ import numpy as np
 import pytest
 
 import fastnorm
-from support import processes
-from support.arrays import DTYPES, assert_same_bits, draw, hostile
+from support import control, processes
+from support.arrays import DTYPES, assert_same_bits, draw, hostile, same_bits
 from support.operations import BY_NAME, OPERATIONS
 
 operations = pytest.mark.parametrize("op", OPERATIONS, ids=str)
@@ -218,15 +215,17 @@ def run_threads(functions):
     return raised
 
 
-def flip_the_process_number(seed, more):
+def flip_the_settings(seed, more):
+    """The number of threads of the process, and how much memory of results is kept: up to a few of the results here."""
     random_ = random.Random(seed)
     while more():
         fastnorm.set_num_threads(random_.randint(1, 6))
+        fastnorm.set_cache_limit(random_.randrange(5) << 20)
         time.sleep(0.001)
 
 
 @pytest.mark.thread_unsafe
-def test_many_python_threads_at_once(process_threads, rng):
+def test_many_python_threads_at_once(process_threads, process_cache_limit, rng):
     cases = cases_for_many_threads(rng)
     callers = 8
     left = [60] * callers
@@ -239,7 +238,7 @@ def test_many_python_threads_at_once(process_threads, rng):
         return lambda: call_at_random(cases, i, more)
 
     def flipper():
-        flip_the_process_number(99, lambda: max(left) > 0)
+        flip_the_settings(99, lambda: max(left) > 0)
 
     assert run_threads([*map(caller, range(callers)), flipper]) == []
 
@@ -255,7 +254,7 @@ def call_for_long(seconds):
     def round_of_calls(seconds):
         end = time.monotonic() + seconds
         callers = [lambda i=i: call_at_random(cases, i, lambda: time.monotonic() < end) for i in range(8)]
-        assert run_threads([*callers, lambda: flip_the_process_number(99, lambda: time.monotonic() < end)]) == []
+        assert run_threads([*callers, lambda: flip_the_settings(99, lambda: time.monotonic() < end)]) == []
 
     round_of_calls(seconds / 10)
     before = resident_mb()
@@ -266,48 +265,14 @@ def call_for_long(seconds):
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the kernel does not tell resident memory")
 def test_many_python_threads_for_long():
-    processes.check(call_for_long, 30)
+    processes.check(call_for_long, 60)
 
 
 # ---- floating-point control
 
-CONTROL_SOURCE = """
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-unsigned long long get_control(void) { return _mm_getcsr() & ~0x3fu; }
-void set_control(unsigned long long control) { _mm_setcsr((unsigned)control); }
-#elif defined(__aarch64__)
-unsigned long long get_control(void) { unsigned long long c; __asm__ volatile("mrs %0, fpcr" : "=r"(c)); return c; }
-void set_control(unsigned long long control) { __asm__ volatile("msr fpcr, %0" : : "r"(control)); }
-#endif
-"""
-X86 = {"flush": 0x8040, "up": 0x4000, "down": 0x2000, "to zero": 0x6000}
-ARM = {"flush": 1 << 24, "up": 1 << 22, "down": 2 << 22, "to zero": 3 << 22}
-CONTROLS = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
-
-
-@pytest.fixture(scope="module")
-def control_library(tmp_path_factory):
-    """A library that reads and writes the floating-point control register."""
-    if platform.machine() not in CONTROLS:
-        pytest.skip("no way here to set the floating-point control register")
-    folder = tmp_path_factory.mktemp("control")
-    (folder / "control.c").write_text(CONTROL_SOURCE)
-    command = [*shlex.split(os.environ.get("CC", "cc")), "-O1", "-shared", "-fPIC", "control.c", "-o", "control.so"]
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no C compiler")
-    return str(folder / "control.so")
-
 
 def call_under_control(path, mode):
     """Results do not depend on the caller's control register, and leave it alone."""
-    library = ctypes.CDLL(path)
-    library.get_control.restype = ctypes.c_ulonglong
-    library.set_control.argtypes = [ctypes.c_ulonglong]
-    default = library.get_control()
-    control = default | CONTROLS[platform.machine()][mode]
     rng = np.random.default_rng(0)
     for op in OPERATIONS:
         for dtype in DTYPES:
@@ -322,18 +287,12 @@ def call_under_control(path, mode):
                     expected = op(arguments)
                 for n in (1, 3):  # the first call on 3 makes threads that must not inherit the register
                     with fastnorm.threads(n):
-                        library.set_control(control)
-                        after = results = None
-                        try:
+                        with control.under(path, mode):
                             results = op(arguments)
-                            after = library.get_control()
-                        finally:
-                            library.set_control(default)
-                        assert after == control
                         assert_same_bits(results, expected, f"{op} {dtype} {shape} on {n}")
 
 
-@pytest.mark.parametrize("mode", X86)
+@pytest.mark.parametrize("mode", control.MODES)
 def test_the_callers_floating_point_control(control_library, mode):
     processes.check(call_under_control, control_library, mode)
 
@@ -366,6 +325,25 @@ def call_among_interrupts(rounds):
 
 def test_keyboard_interrupts():
     processes.check(call_among_interrupts, 100)
+
+
+def interrupt_long_calls(rounds):
+    """Python sees the signal when the call has ended, which leaves a library that works."""
+    x = np.random.default_rng(0).standard_normal((1000, 10_000), np.float32)
+    with fastnorm.threads(2):
+        expected = fastnorm.layer_norm(x)
+        for i in range(rounds):
+            interrupter = threading.Timer(0.001 * i, os.kill, (os.getpid(), signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                interrupter.start()
+                while True:
+                    fastnorm.layer_norm(x)
+            interrupter.join()
+            assert same_bits(fastnorm.layer_norm(x), expected)
+
+
+def test_keyboard_interrupts_in_long_calls():
+    processes.check(interrupt_long_calls, 20)
 
 
 def crash_in_a_worker():

@@ -21,11 +21,14 @@ def run(function, *arguments, **environment):
     return run_code(code, **environment)
 
 
-def run_code(code, *arguments, **environment):
-    """Run a script in a fresh Python, where warnings are errors. At the deadline it dies with all its children."""
+def run_code(code, *arguments, emulator=(), **environment):
+    """Run a script in a fresh Python, where warnings are errors. At the deadline it dies with all its children.
+
+    `emulator` is a command that runs programs of another processor.
+    """
     clean = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     with subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", "-c", code, *arguments],
+        [*emulator, sys.executable, "-P", "-W", "error", "-c", code, *arguments],
         env=clean | {"PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -256,6 +256,15 @@ LAYOUTS = {
 EMPTY_SHAPES = [(0,), (0, 5), (5, 0), (0, 0), (2, 0, 3), (2, 3, 0), (0, 3, 4, 5), (3, 4, 0, 5)]
 
 
+def at_offset(a, offset):
+    """A copy of `a` that begins so many bytes after the beginning of a cache line."""
+    room = np.empty(a.nbytes + 128, np.uint8)
+    start = -room.ctypes.data % 64 + offset
+    result = room[start : start + a.nbytes].view(a.dtype).reshape(a.shape)
+    result[...] = a
+    return result
+
+
 # What the tests compare with.
 
 

@@ -311,8 +311,8 @@ def call_among_interrupts(rounds):
     interrupts = 0
     for i in range(rounds):
         op, arguments, expected = cases[i % len(cases)]
-        signal.setitimer(signal.ITIMER_REAL, random_.uniform(1e-4, 5e-3))
         try:
+            signal.setitimer(signal.ITIMER_REAL, random_.uniform(1e-4, 5e-3))
             while True:
                 with fastnorm.threads(2), fastnorm.threads(3):
                     op(arguments)

@@ -10,6 +10,7 @@
 #   make analyze   static analysis of the C parts
 #   make asan      the tests against an extension built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
+#   make trust     what proves the promises of docs/trust.md and takes long: tsan, emulate, fuzz, slow, parallel
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
 
 PYTHON ?= python3
@@ -20,7 +21,8 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench curves report accuracy examples tsan emulate analyze asan asan-fuzz fuzz wheel sdist clean
+.PHONY: test bench curves report accuracy examples tsan emulate analyze asan asan-fuzz fuzz trust slow parallel \
+  wheel sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -81,6 +83,17 @@ asan-fuzz: $(ASAN)/built
 
 analyze:
 	bash tests/c/analyze.sh
+
+trust: tsan emulate fuzz slow parallel
+
+slow: $(VENV)/installed $(VENV)/for-test
+	$(BIN)/pytest -m slow $(PYTEST_OPTIONS)
+
+# Each test in four Python threads at once. Tests that start processes gain nothing by that, and those that are compared
+# with a slow oracle cost too much.
+PARALLEL := batchnorm edges gradients layernorm layouts operations overlap running_statistics thread_count validation
+parallel: $(VENV)/installed $(VENV)/for-test
+	$(BIN)/pytest --parallel-threads=4 $(PARALLEL:%=tests/test_%.py) $(PYTEST_OPTIONS)
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -9,6 +9,7 @@ from fastnorm._core cimport FN_BUFFER_BYTES, FN_FLOAT32, FN_FLOAT64, new_large
 
 import numbers
 import operator
+import sys
 
 import numpy as np
 from numpy.exceptions import AxisError
@@ -50,11 +51,17 @@ cdef str leading(cnp.ndarray x, const Layout *layout):
 
 # ---- inputs -----------------------------------------------------------------------------------------------------------
 
+cdef bint is_masked(object a):
+    """Whether it is a masked array; numpy.ma, which NumPy imports when it is first asked for, stays unimported."""
+    module = sys.modules.get("numpy.ma")
+    return module is not None and isinstance(a, module.MaskedArray)
+
+
 cdef cnp.ndarray as_array(object a, str name):
     """Any array-like as an ndarray that holds real numbers; TypeError for all else."""
     if a is None:
         raise TypeError(f"{name} is None, expected an array")
-    if isinstance(a, np.ma.MaskedArray):
+    if is_masked(a):
         raise TypeError(f"{name} is a masked array, expected a plain one: fill it or drop its mask first")
     cdef cnp.ndarray result = np.asarray(a)
     kind = result.dtype.kind
@@ -185,7 +192,11 @@ cdef double as_number(object value, str name, double highest) except? -1:
     if PyFloat_CheckExact(value):
         number = PyFloat_AS_DOUBLE(value)
     elif isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # of an integer or a fraction
+            number = HUGE_VAL if value > 0 else -HUGE_VAL
+            value = number
     else:
         raise TypeError(f"{name} is {value!r} of type {type_of(value)}, expected a number")
     if not (0 <= number <= highest) or number == HUGE_VAL:
@@ -300,7 +311,7 @@ cdef int check_written(cnp.ndarray a, str name) except -1:
 
 
 cdef cnp.ndarray require_ndarray(object a, str name):
-    if isinstance(a, np.ma.MaskedArray):
+    if is_masked(a):
         raise TypeError(f"{name} is a masked array, expected a plain ndarray")
     if not isinstance(a, np.ndarray):
         raise TypeError(f"{name} is of type {type_of(a)}, expected a numpy.ndarray")

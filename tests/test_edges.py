@@ -98,3 +98,11 @@ def test_sizes_that_no_memory_holds(op, dtype, shape):
         arguments[name] = np.broadcast_to(dtype(1), statistics)
     with pytest.raises((MemoryError, ValueError)):
         op.function(**arguments)
+
+
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if "dbeta" in op.outputs], ids=str)
+def test_sums_of_gradients_beyond_float32_that_cancel(op, isa, rng):
+    x, dy = draw("normal", rng, (32, 5), np.float32), np.full((32, 5), 3e38, np.float32)
+    dy[4:12] *= -1
+    dy[20:28] *= -1
+    assert np.array_equal(op(op.draw(x, -1, rng, dy, 1e-5))["dbeta"], np.zeros(5))

@@ -18,6 +18,7 @@ DIMENSIONS = (0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 64, 65)
 NUMBERS = (
     *(0, 0.0, -0.0, 1e-5, 1e-5, 0.1, 0.5, 1, 1.0, True, 2, 1e-300, 5e-324, 1e300, -1, -1e-5, -5e-324),
     *(float("nan"), float("inf"), -float("inf"), 1.5, 2**70, -(2**70), 1 + 2**-52),
+    *(10**400, -(10**400), Fraction(10**400)),
     *(np.float16(0.5), np.float32(1e-5), np.float64(0), np.longdouble(0.1), np.int8(1), np.uint64(0), np.int64(-1)),
     *(np.float32("nan"), np.bool_(True), np.complex64(1), Fraction(1, 3), Fraction(-1, 3), 1j, None, "1e-5", b"1"),
     *([], [1e-5], (0.5,), {}, {1}, Ellipsis, NotImplemented, float, len, np.float32, "x" * 100),

@@ -1,4 +1,4 @@
-"""The operations of docs/reduction-trees.md in NumPy, section by section and in its words. The sums are in `tree_sums`."""
+"""The operations of docs/reduction-trees.md in NumPy, section by section, in its words, on the sums of `tree_sums`."""
 
 import math
 
@@ -8,10 +8,10 @@ from support.tree_sums import (
     Accumulator,
     Plan,
     column_pivot,
-    column_sum,
     exact_sum,
     f64,
     gradient_terms,
+    group,
     in_pairs,
     inverse,
     moments,
@@ -120,12 +120,12 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None):
     bias, slope = (k.astype(real)[:, None] for k in coefficients(rstd, s1, s2, n))
     xhat = e * rstd.astype(real)[:, None] - (rest * rstd).astype(real)[:, None]
     dx = (g * rstd.astype(real)[:, None] - bias) - xhat * slope
-    terms = dy * xhat
+    terms, w = f64(dy * xhat), np.zeros(len(x), bool)
     if real == np.float32:
         w = ~(moderate(rstd) & below(s1) & below(s2))
         dx[w], terms[w] = wide_rows(f64(dy[w]), f64(x[w]), mean[w, None], rstd[w, None], gamma)
-    dgamma = None if gamma is None else gradient(terms)
-    return dx, dgamma, gradient(dy)
+    dgamma = None if gamma is None else gradient(terms, w, real)
+    return dx, dgamma, gradient(f64(dy), w, real)
 
 
 def coefficients(rstd, s1, s2, n):
@@ -154,14 +154,20 @@ def wide_rows(dy, x, mean, rstd, gamma):
     return (g * rstd - bias) - xhat * slope, dy * xhat
 
 
-def gradient(t):
-    """The column sums of the LayerNorm backward."""
-    real, (m, n) = t.dtype, t.shape
+def gradient(t, wide, real):
+    """The column sums of the LayerNorm backward: of terms in `real` but where a group has a wide row."""
+    m, n = t.shape
     row_bytes = n * real.itemsize
     size = 4 if row_bytes > 32768 else 8
     most = min(max(m * row_bytes // 262144, 1), 32)
     slab = round_up(math.ceil(m / most), 16)
-    slabs = [column_sum(t[i : i + slab], size) for i in range(0, m, slab)]
+    slabs = []
+    for begin in range(0, m, slab):
+        sums = Accumulator(real, n)
+        for i in range(begin, min(begin + slab, m), size):
+            rows = slice(i, min(i + size, begin + slab))
+            sums.add(group(t[rows] if wide[rows].any() else t[rows].astype(real)))
+        slabs.append(sums)
     in_pairs(slabs)
     return slabs[0].total.astype(real)
 

@@ -1,5 +1,7 @@
 """Settings and fixtures for all tests."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -7,6 +9,7 @@ from hypothesis import settings
 import fastnorm
 from fastnorm import _core
 from support import control
+from support.cache import DEFAULT, LIMIT, get_handler_name
 from support.isas import ISAS, using
 
 settings.register_profile("fastnorm", deadline=None, derandomize=True, max_examples=150)
@@ -66,3 +69,17 @@ def control_library(tmp_path_factory):
     if path is None:
         pytest.skip("no C compiler, or no way here to set the floating-point control register")
     return path
+
+
+@pytest.fixture
+def cache():
+    """An empty cache of a known limit; the figures as a function."""
+    before = _core.cache_info()["limit"]
+    gc.collect()  # no result of an earlier test dies in this one
+    fastnorm.empty_cache()
+    fastnorm.set_cache_limit(LIMIT)
+    if _core.cache_info()["limit"] == 0:
+        pytest.skip("built so that nothing is kept")
+    yield _core.cache_info
+    fastnorm.set_cache_limit(before)
+    assert get_handler_name() == DEFAULT

@@ -3,13 +3,10 @@
 import contextlib
 import copy
 import ctypes
-import functools
-import gc
 import os
 import pickle
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,52 +17,18 @@ import numpy as np
 import pytest
 
 import fastnorm
-from fastnorm import _core
 from support.arrays import assert_same_bits, same_bits
+from support.cache import DEFAULT, LIMIT, MB, get_handler_name, ramp, run
 from support.operations import OPERATIONS
 
-MB = 2**20
-VARIABLE = "FASTNORM_CACHE_LIMIT"
-LIMIT = 64 * MB
-
-get_handler_name = np._core.multiarray.get_handler_name
-DEFAULT = get_handler_name()
-
-pytestmark = pytest.mark.thread_unsafe(reason="looks at figures of the whole process")
-
-
-@pytest.fixture(autouse=True)
-def cache():
-    """An empty cache of a known limit; the figures as a function."""
-    before = _core.cache_info()["limit"]
-    gc.collect()  # no result of an earlier test dies in this one
-    fastnorm.empty_cache()
-    fastnorm.set_cache_limit(LIMIT)
-    if _core.cache_info()["limit"] == 0:
-        pytest.skip("built so that nothing is kept")
-    yield _core.cache_info
-    fastnorm.set_cache_limit(before)
-    assert get_handler_name() == DEFAULT
-
-
-def ramp(bytes, dtype=np.float32):
-    """An array of that many bytes, in rows of 64."""
-    rows = bytes // (64 * np.dtype(dtype).itemsize)
-    return np.arange(64 * rows, dtype=dtype).reshape(rows, 64) % 1009
+pytestmark = [
+    pytest.mark.usefixtures("cache"),
+    pytest.mark.thread_unsafe(reason="looks at figures of the whole process"),
+]
 
 
 def address(a):
     return a.__array_interface__["data"][0]
-
-
-def run(code, **environment):
-    """What a fresh Python prints."""
-    clean = {k: v for k, v in os.environ.items() if k not in (VARIABLE, "PYTHONWARNINGS")}
-    result = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=clean | environment, capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0, result.stderr
-    return result
 
 
 # ---- what is kept
@@ -378,102 +341,6 @@ print(fastnorm.layer_norm(tall).any(), name())
 """
     # allow(5 MB): the idle block must go for y, and then there is no room for 40 MB
     assert run(code).stdout.split() == ["MemoryError", DEFAULT, "MemoryError", DEFAULT, "False", DEFAULT]
-
-
-# ---- the limit and the environment
-
-
-def test_empty_cache_frees_what_is_idle_and_nothing_else(cache):
-    x = ramp(4 * MB)
-    kept = fastnorm.layer_norm(x)
-    expected = kept.copy()
-    fastnorm.layer_norm(x)
-    assert cache()["idle_blocks"] == 1
-    assert fastnorm.empty_cache() is None
-    assert (cache()["idle_bytes"], cache()["idle_blocks"], cache()["limit"]) == (0, 0, LIMIT)
-    assert same_bits(kept, expected)
-    del kept
-    assert cache()["idle_blocks"] == 1
-
-
-def test_a_limit_of_zero_switches_the_cache_off(cache):
-    x = ramp(4 * MB)
-    early = fastnorm.layer_norm(x)
-    fastnorm.layer_norm(x)
-    assert fastnorm.set_cache_limit(0) is None
-    assert (cache()["limit"], cache()["idle_bytes"]) == (0, 0)
-    y = fastnorm.layer_norm(x)
-    assert get_handler_name(y) == DEFAULT
-    assert same_bits(y, early)
-    del early, y
-    assert cache()["idle_bytes"] == 0
-    fastnorm.set_cache_limit(LIMIT)
-    assert get_handler_name(fastnorm.layer_norm(x)) == "fastnorm"
-
-
-def test_results_larger_than_the_limit_are_not_kept(cache):
-    fastnorm.set_cache_limit(MB)
-    fastnorm.layer_norm(ramp(2 * MB))
-    assert cache()["idle_bytes"] == 0
-    fastnorm.layer_norm(ramp(MB // 2))
-    assert cache()["idle_blocks"] == 1
-
-
-@pytest.mark.parametrize("bytes", [0, 1, 123_456_789, np.int64(5 * MB), np.uint8(200), 10**30])
-def test_limits_that_are_taken(cache, bytes):
-    fastnorm.set_cache_limit(bytes)
-    assert cache()["limit"] == min(int(bytes), sys.maxsize)
-
-
-@pytest.mark.parametrize("bytes", [None, 1.0, "1", True, np.float64(3), [1], b"1"], ids=repr)
-def test_limits_of_the_wrong_type(cache, bytes):
-    with pytest.raises(TypeError, match=r"^bytes is .* of type .*, expected an integer$"):
-        fastnorm.set_cache_limit(bytes)
-    assert cache()["limit"] == LIMIT
-
-
-@pytest.mark.parametrize("bytes", [-1, -(10**30), np.int8(-5)], ids=repr)
-def test_negative_limits(cache, bytes):
-    with pytest.raises(ValueError, match=rf"^bytes is {int(bytes)}, expected a number of bytes >= 0$"):
-        fastnorm.set_cache_limit(bytes)
-    assert cache()["limit"] == LIMIT
-
-
-PRINT_LIMIT = "from fastnorm import _core; print(_core.cache_info()['limit'])"
-
-
-@functools.cache
-def default_limit():
-    return int(run(PRINT_LIMIT).stdout)
-
-
-def test_the_default_limit():
-    limit = default_limit()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert 0 < limit <= min(2**30, memory // 8)
-
-
-@pytest.mark.parametrize("value, limit", [("0", 0), ("5000000", 5_000_000), (" 77 ", 77), ("9" * 30, sys.maxsize)])
-def test_the_limit_from_the_environment(value, limit):
-    result = run(PRINT_LIMIT, **{VARIABLE: value})
-    assert int(result.stdout) == limit
-    assert result.stderr == ""
-
-
-@pytest.mark.parametrize("value", ["-1", "1e9", "1 GB", "²", "1_000"])
-def test_a_bad_limit_in_the_environment_warns_and_is_ignored(value):
-    result = run(PRINT_LIMIT, **{VARIABLE: value, "PYTHONIOENCODING": "utf-8"})
-    assert "RuntimeWarning" in result.stderr
-    assert VARIABLE in result.stderr
-    if value.isascii():
-        assert repr(value) in result.stderr
-    assert int(result.stdout) == default_limit()
-
-
-def test_an_empty_variable_is_none():
-    result = run(PRINT_LIMIT, **{VARIABLE: ""})
-    assert int(result.stdout) == default_limit()
-    assert result.stderr == ""
 
 
 # ---- forks, threads, the end

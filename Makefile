@@ -48,8 +48,8 @@ accuracy: $(VENV)/installed $(VENV)/for-bench
 # The thread pool and the cache of results under ThreadSanitizer; every ISA, emulated where the processor lacks it.
 tsan:
 	mkdir -p build/tsan
-	for name in parallel slabs buffers; do \
-	  $(CC) -std=c11 -O1 -g -fsanitize=thread -Icsrc tests/c/stress_$$name.c -lpthread -lm -o build/tsan/$$name && \
+	for name in check_thread_count stress_parallel stress_slabs stress_buffers; do \
+	  $(CC) -std=c11 -O1 -g -fsanitize=thread -Icsrc tests/c/$$name.c -lpthread -lm -o build/tsan/$$name && \
 	  build/tsan/$$name || exit 1; done
 
 emulate:

@@ -76,6 +76,7 @@ write_shim() {
 #define SIMDE_NO_NATIVE
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -123,6 +124,18 @@ static inline __m512d shim_cvtps_pd(__m256 a)
     return wide;
 }
 
+/* SIMDe rounds the product before it takes the third number away. */
+static inline __m512d shim_fmsub_pd(__m512d a, __m512d b, __m512d c)
+{
+    double x[8], y[8], z[8];
+    memcpy(x, &a, 64);
+    memcpy(y, &b, 64);
+    memcpy(z, &c, 64);
+    for (int i = 0; i < 8; i++) x[i] = fma(x[i], y[i], -z[i]);
+    memcpy(&a, x, 64);
+    return a;
+}
+
 #undef _mm512_mask_loadu_ps
 #undef _mm512_mask_loadu_pd
 #undef _mm512_mask_storeu_ps
@@ -131,6 +144,7 @@ static inline __m512d shim_cvtps_pd(__m256 a)
 #undef _mm512_stream_pd
 #undef _mm512_extractf32x8_ps
 #undef _mm512_cvtps_pd
+#undef _mm512_fmsub_pd
 #undef _mm512_shuffle_f32x4
 #undef _mm512_shuffle_f64x2
 #define _mm512_mask_loadu_ps shim_mask_loadu_ps
@@ -141,6 +155,7 @@ static inline __m512d shim_cvtps_pd(__m256 a)
 #define _mm512_stream_pd shim_stream_pd
 #define _mm512_extractf32x8_ps shim_extractf32x8_ps
 #define _mm512_cvtps_pd shim_cvtps_pd
+#define _mm512_fmsub_pd shim_fmsub_pd
 #define _mm512_shuffle_f32x4 simde_mm512_shuffle_f32x4
 #define _mm512_shuffle_f64x2 simde_mm512_shuffle_f64x2
 SHIM

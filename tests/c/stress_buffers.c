@@ -39,6 +39,8 @@ static void *scarce_aligned_alloc(size_t alignment, size_t size)
 #undef mmap
 #undef aligned_alloc
 
+#include "check.h"
+
 #include <sys/wait.h>
 #include <time.h>
 
@@ -55,16 +57,6 @@ static void *scarce_aligned_alloc(size_t alignment, size_t size)
 #endif
 
 enum { MB = 1 << 20, DEADLINE_S = 20, THREADS = 6, HELD = 12, SHARED = 8 };
-
-static atomic_int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
-            atomic_fetch_add(&failures, 1);                                         \
-        }                                                                           \
-    } while (0)
 
 static double seconds_now(void)
 {

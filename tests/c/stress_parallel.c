@@ -1,8 +1,8 @@
 /*
  * Stress test of the thread pool: stress_parallel [seconds], default 5.
  *
- * Includes its two sources, so that it can look at the pool's state, make thread
- * creation fail, and give it control groups of its own. Build it alone:
+ * Includes its two sources, so that it can look at the pool's state and make
+ * thread creation fail. Build it alone:
  *
  *     cc -std=c11 -Icsrc tests/c/stress_parallel.c -lpthread -lm
  *
@@ -26,10 +26,11 @@ static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 #undef pthread_create
 #include "../../csrc/thread_count.c"
 
+#include "check.h"
+
 #include <errno.h>
 #include <fenv.h>
 #include <float.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* A fork in a process with threads upsets ThreadSanitizer itself. */
@@ -46,16 +47,6 @@ static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 #endif
 
 enum { DEADLINE_S = 20, MOST_CHUNKS = 4099 };
-
-static atomic_int failures;
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);   \
-            atomic_fetch_add(&failures, 1);                                           \
-        }                                                                             \
-    } while (0)
 
 static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                                  void *(*start)(void *), void *arg)
@@ -316,94 +307,6 @@ static void test_numbers(void)
     fn_set_num_threads(before);
 }
 
-static void test_environment(void)
-{
-    static const struct {
-        const char *value;
-        int threads;
-    } cases[] = {{"3", 3},     {" 4 ", 4}, {"5,2,1", 5},   {"0", 0},
-                 {"-2", 0},    {"", 0},    {"four", 0},    {"2x", 0},
-                 {"1.5", 0},   {",", 0},   {"+6 , 1", 6},  {"99999999999999999999", 0}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        setenv("FN_STRESS_THREADS", cases[i].value, 1);
-        CHECK(env_threads("FN_STRESS_THREADS") == cases[i].threads);
-    }
-    unsetenv("FN_STRESS_THREADS");
-    CHECK(env_threads("FN_STRESS_THREADS") == 0);
-    CHECK(allowed_cpus() >= 1);
-}
-
-static char scratch[] = "/tmp/stress_parallel.XXXXXX";
-
-static const char *scratch_path(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
-    return path;
-}
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *file = fopen(scratch_path(name), "w");
-    CHECK(file != NULL);
-    if (file != NULL) {
-        fputs(text, file);
-        fclose(file);
-    }
-}
-
-static int quota_of(const char *membership)
-{
-    char path[256];
-    write_file("membership", membership);
-    snprintf(path, sizeof path, "%s", scratch_path("membership"));
-    return cgroup_cpus(path, scratch);
-}
-
-static void test_cgroups(void)
-{
-    static const char *dirs[] = {"a", "a/b", "cpu", "cpu/c", "cpu/c/d"};
-    static const char *files[] = {"membership",
-                                  "cpu.max",
-                                  "a/cpu.max",
-                                  "a/b/cpu.max",
-                                  "cpu/c/cpu.cfs_quota_us",
-                                  "cpu/c/cpu.cfs_period_us",
-                                  "cpu/c/d/cpu.cfs_quota_us",
-                                  "cpu/c/d/cpu.cfs_period_us"};
-    CHECK(mkdtemp(scratch) != NULL);
-    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
-        CHECK(mkdir(scratch_path(dirs[i]), 0700) == 0);
-    write_file("a/cpu.max", "250000 100000\n");
-    write_file("a/b/cpu.max", "max 100000\n");
-    write_file("cpu/c/cpu.cfs_quota_us", "400000\n");
-    write_file("cpu/c/cpu.cfs_period_us", "100000\n");
-    write_file("cpu/c/d/cpu.cfs_quota_us", "-1\n");
-    write_file("cpu/c/d/cpu.cfs_period_us", "100000\n");
-
-    CHECK(quota_of("") == INT_MAX);
-    CHECK(quota_of("garbage\n0:\n") == INT_MAX);
-    CHECK(quota_of("0::/\n") == INT_MAX);
-    CHECK(quota_of("0::/a\n") == 3);
-    CHECK(quota_of("0::/a/b\n") == 3);
-    CHECK(quota_of("0::/a/b/not/here\n") == 3);
-    CHECK(quota_of("3:cpuset:/c\n2:cpuacct,cpux:/c\n") == INT_MAX);
-    CHECK(quota_of("3:cpuacct,cpu:/c/d\n0::/\n") == 4);
-    CHECK(quota_of("3:cpu:/c\n0::/a/b\n") == 3);
-    write_file("cpu.max", "5000 100000\n"); /* a container's own, at the root */
-    CHECK(quota_of("0::/\n") == 1);
-    CHECK(quota_of("0::/host/path\n") == 1);
-    write_file("cpu.max", "9223372036854775807 1\n");
-    CHECK(quota_of("0::/\n") == INT_MAX);
-    CHECK(cgroup_cpus(scratch_path("no such file"), scratch) == INT_MAX);
-
-    for (size_t i = sizeof files / sizeof files[0]; i-- > 0;)
-        CHECK(unlink(scratch_path(files[i])) == 0);
-    for (size_t i = sizeof dirs / sizeof dirs[0]; i-- > 0;)
-        CHECK(rmdir(scratch_path(dirs[i])) == 0);
-    CHECK(rmdir(scratch) == 0);
-}
-
 /* ---- Many callers at once */
 
 static atomic_bool callers_stop;
@@ -597,8 +500,6 @@ int main(int argc, char **argv)
     const double seconds = argc > 1 ? atof(argv[1]) : 5;
     alarm((unsigned)seconds + 300); /* a hang fails, too */
 
-    test_environment();
-    test_cgroups();
     CHECK(tally_is_right(1000, 4, 1)); /* serial until `init` */
     CHECK(pool.nworkers == 0);
     fn_parallel_init();

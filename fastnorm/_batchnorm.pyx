@@ -92,8 +92,8 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
 
     Notes
     -----
-    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y), of mean to the largest
-    abs(x - mean) of its channel, of rstd to itself (`test_error` and others in tests/test_numerics.py). NaN and
+    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y) or abs(beta), of mean to the
+    largest abs(x - mean) of its channel, of rstd to itself (`test_error` and others in tests/test_numerics.py). NaN and
     infinity spoil their own channel only; its running statistics are NaN from then on. The bits do not depend on the
     number of threads or on the CPU.
 
@@ -174,8 +174,8 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
 
     Notes
     -----
-    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y) (`test_error` and others in
-    tests/test_numerics.py). NaN and infinity spoil their own channel only.
+    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y) or abs(beta) (`test_error` and
+    others in tests/test_numerics.py). NaN and infinity spoil their own channel only.
 
     References
     ----------

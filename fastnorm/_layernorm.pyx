@@ -48,8 +48,8 @@ def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_
 
     Notes
     -----
-    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y), of mean to the largest
-    abs(x - mean) of its row, of rstd to itself (`test_error` and others in tests/test_numerics.py). A row gives the
+    The error is at most 4 eps of the dtype: of y relative to the largest true abs(y) or abs(beta), of mean to the
+    largest abs(x - mean) of its row, of rstd to itself (`test_error` and others in tests/test_numerics.py). A row gives the
     same bits alone and in any batch. NaN and infinity spoil their own row only.
 
     References

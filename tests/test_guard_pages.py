@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unsanitized("guard pages need no sanitizer")
 
 BEYOND_SOME_POWER_OF_TWO = [127, 128, 129, 130, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025]
 ROWS, COLUMNS = [*range(1, 41), 63, 64, 65, 130, 257], [*range(1, 71), *BEYOND_SOME_POWER_OF_TWO]
-# All arrays together take 24 MB and more, of which results are written past the cache.
+# All arrays together take 12 MB and more, of which results are written past the cache.
 LARGE = [(3300, 1025), (400_003, 9), (49, 70_001)]
 OFFSETS = (0, 4, 16, 60)
 

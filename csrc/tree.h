@@ -9,7 +9,7 @@ enum {
     FN_STRIP_UNITS = 16,     /* units of a row that are added quad by quad; four strips are a block, after which double */
                              /* takes over */
     FN_GROUP_ROWS = 16,      /* rows of a column that are added in its own dtype before double takes over */
-    FN_GRADIENT_ROWS = 8,    /* the same for sums of gradients, which may cancel to the root of their length */
+    FN_GRADIENT_ROWS = 8,    /* the same in a LayerNorm backward, whose sums may cancel to the root of their length */
     FN_PIVOT_REACH = 2,      /* sum((x - pivot)^2) / m2 beyond which moments are taken again */
     FN_ROW_SAMPLES = 8,      /* samples that the pivot of a row and of a column is made of */
     FN_COLUMN_SAMPLES = 16,

@@ -74,7 +74,8 @@ typedef struct {
 static void add_slab_of_slice(const void *context, ptrdiff_t to, ptrdiff_t from)
 {
     const slice_sums *slice = context;
-    const fn_column_sums a = sums_at(&slice->sums, to * slice->plan->padded), b = sums_at(&slice->sums, from * slice->plan->padded);
+    const ptrdiff_t padded = slice->plan->padded;
+    const fn_column_sums a = sums_at(&slice->sums, to * padded), b = sums_at(&slice->sums, from * padded);
     add_sums(slice->plan, &a, &b, slice->cols);
 }
 

@@ -39,7 +39,7 @@ typedef struct {
     void *dx;                 /* real (m, n); may be x or dy */
     void *dgamma;             /* real (n); NULL exactly if gamma is */
     void *dbeta;              /* real (n) */
-    int stream;               /* kernels: write dx past the cache where its rows are aligned alike; as above */
+    int stream;               /* kernels: write dx past the cache; as above */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with

@@ -16,7 +16,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*.pyx fastnorm/*.pxd \
+SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*/*.py fastnorm/*.pyx fastnorm/*.pxd \
              csrc/*.[ch] csrc/*/*.[ch] csrc/*/*.inc)
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))

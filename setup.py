@@ -1,15 +1,18 @@
 """Builds the extension modules. Everything else about the package is in pyproject.toml.
 
-The kernels are compiled once for every ISA, each time with that ISA's flags; these objects are static libraries, which
-setuptools can build with flags of their own. Only fastnorm._core is linked to them.
+The kernels are compiled once for every ISA, each time with that ISA's vocabulary and flags; these objects are static
+libraries, which setuptools can build with flags of their own. Only fastnorm._core is linked to them.
 """
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
 
 # The order of additions decides the bits of a result: nothing may contract, reassociate or estimate.
 EXACT = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fno-trapping-math"]
@@ -21,16 +24,18 @@ EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
+# One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
+FAMILIES = ["batchnorm", "layernorm"]
 ISAS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISAS |= {"avx2": AVX2, "avx512": AVX512}
 elif platform.machine() in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SOURCES = ["batchnorm", "buffers", "columns", "cpu", "dispatch", "layernorm", "parallel", "running", "thread_count"]
+SOURCES = ["buffers", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count", *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)
-    for folder in ("csrc", "csrc/kernels", "csrc/simd")
+    for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd")
     for name in sorted(os.listdir(folder))
     if name.endswith((".h", ".inc"))
 ]
@@ -46,10 +51,25 @@ def library(name, sources, flags=()):
     return name, options
 
 
+KERNELS = [f"csrc/kernels/{name}.c" for name in FAMILIES]
 LIBRARIES = [
     library("fastnorm_drivers", [f"csrc/{name}.c" for name in SOURCES]),
-    *(library(f"fastnorm_{isa}", [f"csrc/isa/{isa}.c"], flags) for isa, flags in ISAS.items()),
+    *(library(f"fastnorm_{isa}", KERNELS, ["-include", f"csrc/isa/{isa}.h", *flags]) for isa, flags in ISAS.items()),
 ]
+
+
+class BuildLibraries(build_clib):
+    """Builds all libraries at once, each in a folder of its own: one source has objects in several of them."""
+
+    def build_libraries(self, libraries):
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(self.build_one, libraries))
+
+    def build_one(self, library):
+        command = copy(self)
+        command.build_temp = os.path.join(self.build_temp, library[0])
+        build_clib.build_libraries(command, [library])
+
 
 EXTENSIONS = [
     Extension(
@@ -61,10 +81,11 @@ EXTENSIONS = [
         extra_link_args=["-pthread", "-lm", *EXTRA],
         depends=HEADERS,
     )
-    for name in ("_arguments", "_batchnorm", "_core", "_layernorm")
+    for name in ("_arguments", "_core", *(f"_{family}" for family in FAMILIES))
 ]
 
 setup(
+    cmdclass={"build_clib": BuildLibraries},
     libraries=LIBRARIES,
     ext_modules=cythonize(
         EXTENSIONS,

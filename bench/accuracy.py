@@ -106,7 +106,7 @@ def operation_table(op: Operation, lines: list[Line], others: list) -> Table:
             for output in op.outputs
         ]
         rest = [text(of_dtype[dtype].of(name)) if dtype in of_dtype else "" for name, dtype in columns]
-        table.add_row(kind.label, "x".join(map(str, kind.shapes[op.family])), *own, *rest)
+        table.add_row(kind.label, "x".join(map(str, kind.shapes[op.statistics])), *own, *rest)
     return table
 
 
@@ -131,7 +131,7 @@ def summary_table(lines: list[Line]) -> Table:
 def markdown(lines: list[Line]) -> str:
     """The short form, for README."""
     ops = [op for op in OPERATIONS if op.name != BRIEF_WITHOUT]
-    heads = ["data", *(f"`{op.name}` {'x'.join(map(str, SHAPES[op.family]))}" for op in ops)]
+    heads = ["data", *(f"`{op.name}` {'x'.join(map(str, SHAPES[op.statistics]))}" for op in ops)]
     rows = [heads, ["---"] + ["---:"] * len(ops)]
     for kind in (kind for kind in KINDS if kind.brief):
         cells = [kind.label]

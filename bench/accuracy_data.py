@@ -33,7 +33,7 @@ class Kind:
     x: str = "normal"
     dy: str = "normal"
     shapes: dict[str, tuple[int, int]] = field(default_factory=lambda: SHAPES, hash=False)
-    """By family; a family without one leaves the kind out."""
+    """By what is normalized; what is one leaves the kind out."""
     eps: float = EPS
     dtypes: tuple[str, ...] = DTYPES
     brief: bool = False
@@ -42,7 +42,7 @@ class Kind:
     """Whether there is a forward that is not that of another line."""
 
     def fits(self, op: Operation, dtype: str) -> bool:
-        return op.family in self.shapes and dtype in self.dtypes and (self.forward or "dy" in op.data)
+        return op.statistics in self.shapes and dtype in self.dtypes and (self.forward or "dy" in op.data)
 
 
 def _rows(rows: int, channels: int = 8) -> dict:
@@ -145,7 +145,7 @@ class Case:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.kind.shapes[self.operation.family]
+        return self.kind.shapes[self.operation.statistics]
 
     def arguments(self) -> dict:
         rng, op = np.random.default_rng(0), self.operation
@@ -159,7 +159,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """By kind and family, in the order of the report."""
+    """By kind and operation, in the order of the report."""
     return [Case(kind, op, dtype) for kind in KINDS for op in OPERATIONS for dtype in DTYPES if kind.fits(op, dtype)]
 
 

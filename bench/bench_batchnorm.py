@@ -4,9 +4,8 @@ import pytest
 
 from measure import measure
 from operations import cases
-from shapes import CHANNELS
 
 
-@pytest.mark.parametrize("case", cases(CHANNELS), ids=lambda case: case.identifier)
+@pytest.mark.parametrize("case", cases("batchnorm"), ids=lambda case: case.identifier)
 def bench(benchmark, case, others, limit, share):
     measure(benchmark, case, others, limit, share)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from names import ADD, FASTNORM, NUMPY, OUT
-from shapes import BOTH, CLASSES
+from operations import OPERATIONS
+from shapes import CLASSES
 
 # What fastnorm aims at for a plain call with a fresh result: class, operation (None: all but those
 # named), most that the geometric mean may be in multiples of the limit, most that any case may be.
@@ -115,18 +116,13 @@ def disturbance(run: Run) -> str | None:
 
 
 def read(path: Path) -> Run:
-    """Rows in the order of a table: by class, family and operation, then by size as they ran."""
+    """Rows in the order of a table: by class and operation, then by size as they ran."""
     content = json.loads(path.read_text())
     entries = content["benchmarks"]
-    operations = list(dict.fromkeys(entry["extra_info"]["operation"] for entry in entries))
 
-    def place(entry: dict) -> tuple[int, int, int]:
+    def place(entry: dict) -> tuple[int, int]:
         info = entry["extra_info"]
-        return (
-            list(CLASSES).index(info["size_class"]),
-            BOTH.index(info["family"]),
-            operations.index(info["operation"]),
-        )
+        return list(CLASSES).index(info["size_class"]), list(OPERATIONS).index(info["operation"])
 
     return Run([_row(entry) for entry in sorted(entries, key=place)], content["machine_info"])
 

@@ -57,7 +57,8 @@ def draw(shape: Shape, dtype: str) -> Arrays:
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation: its unavoidable traffic in arrays of x's size, and its arguments.
+    """One public operation of a family: what it normalizes, each by itself, its unavoidable
+    traffic in arrays of x's size, and its arguments.
 
     ``sweep`` arrays are read by a first sweep over all of x (the statistics of a channel need
     every row); then one sweep reads ``reads`` arrays and writes ``writes``.
@@ -65,6 +66,7 @@ class Operation:
 
     name: str
     family: str
+    over: str
     sweep: int
     reads: int
     writes: int
@@ -76,13 +78,14 @@ class Operation:
 
 
 _TABLE = (
-    Operation("layer_norm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
+    Operation("layer_norm", "layernorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
     Operation(
-        "layer_norm_backward", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)
+        "layer_norm_backward", "layernorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)
     ),
-    Operation("batch_norm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
+    Operation("batch_norm", "batchnorm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
     Operation(
         "batch_norm_inference",
+        "batchnorm",
         CHANNELS,
         0,
         1,
@@ -91,6 +94,7 @@ _TABLE = (
     ),
     Operation(
         "batch_norm_backward",
+        "batchnorm",
         CHANNELS,
         2,
         2,
@@ -111,7 +115,7 @@ class Case:
 
     @property
     def size_class(self) -> str:
-        return self.shape.size_class(self.operation.family, self.dtype)
+        return self.shape.size_class(self.operation.over, self.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -136,9 +140,9 @@ def cases(family: str) -> list[Case]:
     return [
         Case(operation, shape, dtype)
         for shape in SHAPES
-        if family in shape.families
         for dtype in shape.dtypes
         for operation in operations
+        if operation.over in shape.over
     ]
 
 

@@ -1,7 +1,7 @@
 """The shapes that the benchmarks run over, and the classes in which their results are averaged.
 
 Every shape is one that a real network or table has. Adding one line to ``SHAPES`` benchmarks every
-operation of the named families on it.
+operation on it that normalizes what it names.
 """
 
 import math
@@ -21,7 +21,8 @@ CLASSES = {
     "large": "large: over 32 MiB",
 }
 
-ROWS, CHANNELS = "layernorm", "batchnorm"
+# What an operation normalizes, each by itself.
+ROWS, CHANNELS = "rows", "channels"
 BOTH = (ROWS, CHANNELS)
 F32, F64 = ("float32",), ("float32", "float64")
 
@@ -32,7 +33,7 @@ class Shape:
 
     name: str
     dims: tuple[int, ...]
-    families: tuple[str, ...]
+    over: tuple[str, ...]
     dtypes: tuple[str, ...]
     axis: int = -1
 
@@ -55,13 +56,13 @@ class Shape:
     def nbytes(self, dtype: str) -> int:
         return math.prod(self.dims) * np.dtype(dtype).itemsize
 
-    def size_class(self, family: str, dtype: str) -> str:
+    def size_class(self, over: str, dtype: str) -> str:
         """The key in ``CLASSES`` of this shape. Tiny wins over narrow, narrow over the rest."""
         size = self.nbytes(dtype)
         if size <= 32 * KIB:
             return "tiny"
-        short_row = family == ROWS and self.features <= 128
-        few_channels = family == CHANNELS and (self.features < 64 or self.features % 16)
+        short_row = over == ROWS and self.features <= 128
+        few_channels = over == CHANNELS and (self.features < 64 or self.features % 16)
         if short_row or few_channels:
             return "narrow"
         if size <= MIB:
@@ -69,7 +70,7 @@ class Shape:
         return "mid" if size < 32 * MIB else "large"
 
 
-# The class of a shape depends on family and dtype; the order here is by float32 size. The largest
+# The class of a shape depends on the operation and the dtype; the order here is by float32 size. The largest
 # arrays are float32 only: float64 moves the same bytes at half the size, and time is short.
 SHAPES = (
     Shape("vectors", (8, 64), BOTH, F64),

@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batchnorm.h"
 #include "columns.h"
 #include "dispatch.h"
-#include "drivers.h"
 #include "fpenv.h"
+#include "running.h"
 #include "tree.h"
 #include "work.h"
+
+FN_TABLES(batchnorm)
 
 /* ---- scratch: one block, carved up ------------------------------------------------------------------------------- */
 
@@ -60,7 +63,7 @@ static void repeat_coefficients(const fn_coefficients *k, const fn_columns *plan
 
 /* The tiles of an apply: ranges of rows by ranges of columns, over the folded array unless some column is wide. */
 typedef struct {
-    const fn_kernels *kernels;
+    const fn_batchnorm_kernels *kernels;
     const fn_coefficients *k;
     const char *x, *dy; /* dy is NULL in a forward */
     char *out;
@@ -84,9 +87,9 @@ static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows,
     if (t->dy) {
         const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
                                t->rstd[j] * (t->sums->a[j] * inv)};
-        t->kernels->batchnorm_bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
+        t->kernels->bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
     } else {
-        t->kernels->batchnorm_apply_wide(t->x + in, t->out + in, rows, t->stride, t->mean[j], t->rstd[j], gamma,
+        t->kernels->apply_wide(t->x + in, t->out + in, rows, t->stride, t->mean[j], t->rstd[j], gamma,
                                          parameter(t->beta, j, t->item_bytes, 0));
     }
 }
@@ -96,12 +99,12 @@ static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, pt
     const ptrdiff_t in = (row * t->stride + j) * t->item_bytes, at = j * t->item_bytes;
     const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                                (char *)t->k->slope + at, NULL, 0};
-    const fn_kernels *kernels = t->kernels;
+    const fn_batchnorm_kernels *kernels = t->kernels;
     if (t->dy)
-        (t->stream ? kernels->batchnorm_bwd_apply_stream : kernels->batchnorm_bwd_apply)(
+        (t->stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(
             t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
     else
-        (t->stream ? kernels->batchnorm_apply_stream : kernels->batchnorm_apply)(t->x + in, t->out + in, rows, t->stride,
+        (t->stream ? kernels->apply_stream : kernels->apply)(t->x + in, t->out + in, rows, t->stride,
                                                                                  cols, &k);
 }
 
@@ -187,17 +190,17 @@ static void apply(apply_task *t, const fn_columns *plan)
 
 static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
 {
-    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op.m, op.c, op.stride, dtype);
     scratch s;
     if (allocate(&s, &plan)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
-    kernels->batchnorm_pivots(op.x, op.m, op.stride, op.c, s.k.center);
+    kernels->pivots(op.x, op.m, op.stride, op.c, s.k.center);
     repeat(s.k.center, &plan, plan.item_bytes);
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    kernels->batchnorm_fwd_coefficients(&op, &s.sums, &s.k);
+    kernels->fwd_coefficients(&op, &s.sums, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
                        .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
     apply(&task, &plan);
@@ -207,12 +210,12 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
 
 static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
-    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     scratch s;
     if (allocate(&s, &plan)) return -1;
     double *rstd = s.sums.a;
-    kernels->batchnorm_inference_coefficients(op, rstd, s.spare, &s.k);
+    kernels->inference_coefficients(op, rstd, s.spare, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
                        .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
     apply(&task, &plan);
@@ -222,7 +225,7 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 
 static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
-    const fn_kernels *kernels = fn_kernels_for(dtype);
+    const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     scratch s;
     if (allocate(&s, &plan)) return -1;
@@ -231,7 +234,7 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     repeat(mean, &plan, sizeof(double));
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    kernels->batchnorm_bwd_coefficients(op, &s.sums, &s.k);
+    kernels->bwd_coefficients(op, &s.sums, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                        .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     apply(&task, &plan);
@@ -335,7 +338,7 @@ static void forward_of_nothing(const fn_batchnorm_fwd *op)
     }
 }
 
-int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
+static int batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     int status = 0;
@@ -349,7 +352,7 @@ int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
     return status;
 }
 
-int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
+static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     int status = 0;
@@ -361,7 +364,7 @@ int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     return status;
 }
 
-int fn_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
+static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
@@ -377,3 +380,5 @@ int fn_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     fn_fp_restore(saved);
     return status;
 }
+
+const fn_batchnorm_drivers fn_batchnorm = {batch_norm, batch_norm_inference, batch_norm_backward, fn_update_running};

@@ -46,7 +46,7 @@ ptrdiff_t fn_columns_scratch(const fn_columns *plan) { return plan->slabs * plan
 
 typedef struct {
     const fn_columns *plan;
-    const fn_kernels *kernels;
+    const fn_batchnorm_kernels *kernels;
     const fn_columns_data *data;
     const fn_column_sums *sums;
     fn_waiting_slabs *waiting; /* of each slice */
@@ -91,10 +91,10 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         if (data->dy)
-            task->kernels->batchnorm_bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
+            task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
                                               data->mean + column, task->fetch, &out);
         else
-            task->kernels->batchnorm_moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
+            task->kernels->moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
                                              task->fetch, &out);
         const slice_sums slice = {plan, sums_at(task->sums, column), cols};
         fn_slab_done(&task->waiting[i % plan->slices], plan->slabs, slab, add_slab_of_slice, &slice);
@@ -124,7 +124,7 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
     }
 }
 
-void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
+void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
                     const fn_column_sums *scratch, fn_waiting_slabs *waiting)
 {
     const ptrdiff_t bytes = plan->m * plan->c * plan->item_bytes, arrays = data->dy ? 2 : 1;

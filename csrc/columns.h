@@ -7,7 +7,7 @@
 #ifndef FN_COLUMNS_H
 #define FN_COLUMNS_H
 
-#include "fastnorm.h"
+#include "batchnorm.h"
 #include "slabs.h"
 
 typedef struct {
@@ -35,7 +35,7 @@ typedef struct {
 
 /* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;
  * waiting has an entry for each slice. */
-void fn_columns_sum(const fn_columns *plan, const fn_kernels *kernels, const fn_columns_data *data,
+void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
                     const fn_column_sums *scratch, fn_waiting_slabs *waiting);
 
 #endif

@@ -1,15 +1,8 @@
 #include "dispatch.h"
 
-extern const fn_isa fn_isa_baseline;
-#if defined(__x86_64__)
-extern const fn_isa fn_isa_avx2, fn_isa_avx512;
-#elif defined(__aarch64__)
-extern const fn_isa fn_isa_neon;
-#endif
+#define FN_NAME_ISA(family, isa) #isa,
 
-enum { MAX_ISAS = 3 };
-
-static const fn_isa *available[MAX_ISAS] = {&fn_isa_baseline};
+static const char *const names[] = {FN_EVERY_ISA(FN_NAME_ISA, )};
 static int count = 1;
 static int current = 0;
 
@@ -17,10 +10,9 @@ void fn_dispatch_init(fn_cpu_features enabled)
 {
     count = 1;
 #if defined(__x86_64__)
-    if (enabled.avx2) available[count++] = &fn_isa_avx2;
-    if (enabled.avx512) available[count++] = &fn_isa_avx512;
+    if (enabled.avx2) count = enabled.avx512 ? 3 : 2;
 #elif defined(__aarch64__)
-    if (enabled.neon) available[count++] = &fn_isa_neon;
+    if (enabled.neon) count = 2;
 #else
     (void)enabled;
 #endif
@@ -28,7 +20,6 @@ void fn_dispatch_init(fn_cpu_features enabled)
 }
 
 int fn_isa_count(void) { return count; }
-const char *fn_isa_name(int i) { return available[i]->name; }
+const char *fn_isa_name(int i) { return names[i]; }
 int fn_isa_current(void) { return current; }
 void fn_isa_use(int i) { current = i; }
-const fn_kernels *fn_kernels_for(fn_dtype dtype) { return &available[current]->dtypes[dtype]; }

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "dispatch.h"
-#include "drivers.h"
 #include "exact.h"
 #include "fpenv.h"
+#include "layernorm.h"
 #include "slabs.h"
 #include "tree.h"
 #include "work.h"
+
+FN_TABLES(layernorm)
 
 /* Rows of a task: a multiple of the group, so that every kernel call starts at one. */
 static ptrdiff_t rows_per_task(ptrdiff_t row_bytes)
@@ -21,14 +23,14 @@ static ptrdiff_t rows_per_task(ptrdiff_t row_bytes)
 
 typedef struct {
     const fn_layernorm_fwd *op;
-    const fn_kernels *kernels;
+    const fn_layernorm_kernels *kernels;
     ptrdiff_t rows;
 } fwd_task;
 
 static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const fwd_task *task = arg;
-    task->kernels->layernorm_fwd(task->op, begin * task->rows, fn_min(end * task->rows, task->op->m));
+    task->kernels->forward(task->op, begin * task->rows, fn_min(end * task->rows, task->op->m));
 }
 
 static void forward_of_nothing(const fn_layernorm_fwd *op)
@@ -39,7 +41,7 @@ static void forward_of_nothing(const fn_layernorm_fwd *op)
     }
 }
 
-int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
+static int layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype);
@@ -51,7 +53,7 @@ int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
         forward_of_nothing(op);
     } else {
         /* a row needs no neighbour: tasks may be smaller than a group */
-        fwd_task task = {op, fn_kernels_for(dtype), row_bytes > FN_TILE_BYTES / 4 ? 1 : rows_per_task(row_bytes)};
+        fwd_task task = {op, layernorm_kernels(dtype), row_bytes > FN_TILE_BYTES / 4 ? 1 : rows_per_task(row_bytes)};
         fn_share(fwd_range, &task, fn_ceil_div(op->m, task.rows), 2 * op->m * row_bytes);
     }
     fn_fp_restore(saved);
@@ -62,7 +64,7 @@ int fn_layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
 
 typedef struct {
     const fn_layernorm_bwd *op;
-    const fn_kernels *kernels;
+    const fn_layernorm_kernels *kernels;
     ptrdiff_t slabs, slab_rows, padded;
     ptrdiff_t arrays; /* a slab has dgamma and dbeta, and their rounding errors if the dtype is float64 */
     double *sums;     /* (slabs, arrays, padded), then padded zeros */
@@ -96,7 +98,7 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const fn_gradient_sums sums = sums_of_slab(task, slab);
         const ptrdiff_t row = slab * task->slab_rows;
         memset(sums.dgamma, 0, (size_t)(task->arrays * task->padded) * sizeof(double));
-        task->kernels->layernorm_bwd(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
+        task->kernels->backward(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
         fn_slab_done(task->waiting, task->slabs, slab, add_slab, task);
     }
 }
@@ -123,7 +125,7 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
     fn_waiting_slabs waiting = 0;
     bwd_task task = {.op = op,
-                     .kernels = fn_kernels_for(dtype),
+                     .kernels = layernorm_kernels(dtype),
                      .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
                      .arrays = dtype == FN_FLOAT64 ? 4 : 2,
                      .waiting = &waiting};
@@ -142,7 +144,7 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     return 0;
 }
 
-int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
+static int layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
@@ -153,3 +155,5 @@ int fn_layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
     fn_fp_restore(saved);
     return status;
 }
+
+const fn_layernorm_drivers fn_layernorm = {layer_norm, layer_norm_backward};

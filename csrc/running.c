@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "drivers.h"
 #include "exact.h"
 #include "fpenv.h"
+#include "running.h"
 
 /* hi + lo as the nearest double; its last bit is set where something is left, so that rounding it again to float
  * rounds the exact value once ("round to odd", Boldo & Melquiond 2008). */

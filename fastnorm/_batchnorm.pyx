@@ -1,16 +1,58 @@
 """BatchNorm: check, allocate, call."""
 
 cimport numpy as cnp
+from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
     Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out, check_running, cut,
     data_or_null, deliver, new_features, place_result)
-from fastnorm._core cimport (
-    fn_batchnorm_bwd, fn_batchnorm_fwd, fn_batchnorm_inference, run_batch_norm, run_batch_norm_backward,
-    run_batch_norm_inference, run_update_running)
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
+
+cdef extern from "batchnorm.h" nogil:
+    ctypedef struct fn_batchnorm_fwd:
+        Py_ssize_t m, c, stride
+        const void *x
+        const void *gamma
+        const void *beta
+        void *y
+        double *mean
+        double *rstd
+        double *m2
+        double eps
+
+    ctypedef struct fn_batchnorm_inference:
+        Py_ssize_t m, c, stride
+        const void *x
+        const double *running_mean
+        const double *running_var
+        const void *gamma
+        const void *beta
+        void *y
+        double eps
+
+    ctypedef struct fn_batchnorm_bwd:
+        Py_ssize_t m, c, stride
+        const void *dy
+        const void *x
+        const double *mean
+        const double *rstd
+        const void *gamma
+        void *dx
+        void *dgamma
+        void *dbeta
+
+    ctypedef struct fn_batchnorm_drivers:
+        int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype)
+        int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype)
+        int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype)
+        void (*update_running)(void *running, const double *batch, Py_ssize_t c, double momentum, fn_dtype dtype)
+
+import numpy as np
 
 cnp.import_array()
+
+cdef const fn_batchnorm_drivers *batchnorm = <const fn_batchnorm_drivers *>drivers_of("batchnorm")
 
 
 cdef int check_running_pair(object mean, object var, object out, cnp.ndarray x, const Layout *layout) except -1:
@@ -27,6 +69,17 @@ cdef int check_running_pair(object mean, object var, object out, cnp.ndarray x, 
     return 0
 
 
+cdef int update_one(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1:
+    cdef int typenum = cnp.PyArray_TYPE(running)
+    # strided, misaligned or byte-swapped statistics are updated in a plain copy that is written back
+    cdef cnp.ndarray plain = cnp.PyArray_FROM_OTF(running, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
+    batchnorm.update_running(
+        cnp.PyArray_DATA(plain), batch, c, momentum, FN_FLOAT32 if typenum == cnp.NPY_FLOAT else FN_FLOAT64)
+    if plain is not running:
+        np.copyto(running, plain)
+    return 0
+
+
 cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.ndarray m2, const Layout *layout,
                         double momentum, bint unbiased) except -1:
     """Moves both running statistics towards the batch; m2 becomes the batch variance on the way."""
@@ -39,8 +92,8 @@ cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.nda
         count -= 1
     for j in range(layout.features):
         var_of[j] = var_of[j] / count
-    run_update_running(mean, <const double *>cnp.PyArray_DATA(batch_mean), layout.features, momentum)
-    run_update_running(var, var_of, layout.features, momentum)
+    update_one(mean, <const double *>cnp.PyArray_DATA(batch_mean), layout.features, momentum)
+    update_one(var, var_of, layout.features, momentum)
     return 0
 
 
@@ -135,7 +188,8 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     op.rstd = <double *>data_or_null(rstd)
     op.m2 = <double *>data_or_null(m2)
     op.eps = eps_value
-    run_batch_norm(&op, layout.dtype)
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, batchnorm.forward(&op, layout.dtype))
     if running:
         update_running(running_mean, running_var, mean, m2, &layout, momentum_value, unbiased_variance)
     if stats:
@@ -209,7 +263,8 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     op.beta = data_or_null(beta_array)
     op.y = cnp.PyArray_DATA(y)
     op.eps = eps_value
-    run_batch_norm_inference(&op, layout.dtype)
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, batchnorm.inference(&op, layout.dtype))
     return deliver(y, out)
 
 
@@ -289,5 +344,6 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
-    run_batch_norm_backward(&op, layout.dtype)
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, batchnorm.backward(&op, layout.dtype))
     return deliver(dx, out), dgamma, dbeta

@@ -21,12 +21,7 @@ cdef extern from "fastnorm.h" nogil:
     pass
 
 cdef extern from "drivers.h" nogil:
-    int fn_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype)
-    int fn_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype)
-    int fn_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
-    int fn_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
-    int fn_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
-    void fn_update_running(void *running, const double *batch, Py_ssize_t c, double momentum, fn_dtype dtype)
+    const void *fn_drivers_of(const char *family)
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fn_cpu_features:
@@ -74,7 +69,15 @@ cdef enum:
     LONG_WORK_BYTES = 2 * 1024 * 1024
 
 
-# ---- kernels ----------------------------------------------------------------------------------------------------------
+# ---- drivers ----------------------------------------------------------------------------------------------------------
+
+cdef const void *drivers_of(str family) except NULL:
+    """The table of a family, of its own type."""
+    cdef const void *drivers = fn_drivers_of(family.encode())
+    if drivers is NULL:
+        raise ImportError(f"no drivers of {family}: modules of different builds of fastnorm")
+    return drivers
+
 
 cdef PyThreadState *release_if_long(Py_ssize_t rows, Py_ssize_t features, fn_dtype dtype) noexcept:
     """Lets go of the GIL for long work; pass the result on to finish()."""
@@ -84,45 +87,11 @@ cdef PyThreadState *release_if_long(Py_ssize_t rows, Py_ssize_t features, fn_dty
 
 
 cdef int finish(PyThreadState *released, int status) except -1:
+    """Takes the GIL back; MemoryError if the driver could not work."""
     if released is not NULL:
         PyEval_RestoreThread(released)
     if status:
         raise MemoryError("fastnorm: no memory for scratch")
-    return 0
-
-
-cdef int run_layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype) except -1:
-    cdef PyThreadState *released = release_if_long(op.m, op.n, dtype)
-    return finish(released, fn_layer_norm(op, dtype))
-
-
-cdef int run_layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype) except -1:
-    cdef PyThreadState *released = release_if_long(op.m, op.n, dtype)
-    return finish(released, fn_layer_norm_backward(op, dtype))
-
-
-cdef int run_batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype) except -1:
-    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
-    return finish(released, fn_batch_norm(op, dtype))
-
-
-cdef int run_batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype) except -1:
-    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
-    return finish(released, fn_batch_norm_inference(op, dtype))
-
-
-cdef int run_batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype) except -1:
-    cdef PyThreadState *released = release_if_long(op.m, op.c, dtype)
-    return finish(released, fn_batch_norm_backward(op, dtype))
-
-
-cdef int run_update_running(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1:
-    cdef int typenum = cnp.PyArray_TYPE(running)
-    # strided, misaligned or byte-swapped statistics are updated in a plain copy that is written back
-    cdef cnp.ndarray plain = cnp.PyArray_FROM_OTF(running, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
-    fn_update_running(cnp.PyArray_DATA(plain), batch, c, momentum, FN_FLOAT32 if typenum == cnp.NPY_FLOAT else FN_FLOAT64)
-    if plain is not running:
-        np.copyto(running, plain)
     return 0
 
 

@@ -1,14 +1,43 @@
 """LayerNorm: check, allocate, call."""
 
 cimport numpy as cnp
+from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
     Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
     new_features, new_rows, place_result)
-from fastnorm._core cimport fn_layernorm_bwd, fn_layernorm_fwd, run_layer_norm, run_layer_norm_backward
+from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
+
+cdef extern from "layernorm.h" nogil:
+    ctypedef struct fn_layernorm_fwd:
+        Py_ssize_t m, n
+        const void *x
+        const void *gamma
+        const void *beta
+        void *y
+        double *mean
+        double *rstd
+        double eps
+
+    ctypedef struct fn_layernorm_bwd:
+        Py_ssize_t m, n
+        const void *dy
+        const void *x
+        const double *mean
+        const double *rstd
+        const void *gamma
+        void *dx
+        void *dgamma
+        void *dbeta
+
+    ctypedef struct fn_layernorm_drivers:
+        int (*forward)(const fn_layernorm_fwd *op, fn_dtype dtype)
+        int (*backward)(const fn_layernorm_bwd *op, fn_dtype dtype)
 
 cnp.import_array()
+
+cdef const fn_layernorm_drivers *layernorm = <const fn_layernorm_drivers *>drivers_of("layernorm")
 
 
 def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_stats=False):
@@ -84,7 +113,8 @@ def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_
     op.mean = <double *>data_or_null(mean)
     op.rstd = <double *>data_or_null(rstd)
     op.eps = eps_value
-    run_layer_norm(&op, layout.dtype)
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, layernorm.forward(&op, layout.dtype))
     if stats:
         return deliver(y, out), mean, rstd
     return deliver(y, out)
@@ -167,5 +197,6 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
-    run_layer_norm_backward(&op, layout.dtype)
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, layernorm.backward(&op, layout.dtype))
     return deliver(dx, out), dgamma, dbeta

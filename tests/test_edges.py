@@ -21,7 +21,7 @@ def arguments_for(op, shape, dtype, rng, axis=-1, eps=1e-5):
 def test_empty_arrays(op, dtype, shape, isa, rng):
     for axis in range(len(shape)):
         arguments = arguments_for(op, shape, dtype, rng, axis, eps=0.25)
-        statistics = shape[:axis] if op.family == "layernorm" else shape[axis:]
+        statistics = shape[:axis] if op.statistics == "rows" else shape[axis:]
         expected = {"mean": (0, statistics, np.float64), "rstd": (2, statistics, np.float64)}
         expected |= {name: (0, shape[axis:], dtype) for name in ("dgamma", "dbeta")}
         for out in (None, np.empty(shape, dtype)):
@@ -60,7 +60,7 @@ def test_a_bad_number_spoils_its_own_row_or_channel_alone(op, dtype, bad, shape,
             a = arguments[name].copy()
             a[i, j] = bad
             results = op(arguments, **{name: a})
-            if op.family == "layernorm":
+            if op.statistics == "rows":
                 own, others = (i,), (np.arange(shape[0]) != i,)
                 by_channel = ()
             else:
@@ -93,7 +93,7 @@ def test_nothing_but_nan(op, dtype, isa, rng):
 def test_sizes_that_no_memory_holds(op, dtype, shape):
     # Views of one element that claim more bytes than there are addresses for the result.
     arguments = {name: np.broadcast_to(dtype(1), shape) for name in op.data}
-    statistics = shape[:1] if op.family == "layernorm" else shape[1:]
+    statistics = shape[:1] if op.statistics == "rows" else shape[1:]
     for name in set(op.parameters) - set(op.optional):
         arguments[name] = np.broadcast_to(dtype(1), statistics)
     with pytest.raises((MemoryError, ValueError)):

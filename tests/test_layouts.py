@@ -70,7 +70,7 @@ def test_more_than_one_dimension_is_only_a_shape(op, dtype, rng):
     for shape, axis in [((3, 4, 5, 6), -1), ((3, 4, 5, 6), -2), ((3, 4, 5, 6), 1), ((8, 1, 9), 1)]:
         arguments = arguments_for(op, shape, axis, dtype, rng)
         rows, features = np.prod(shape[:axis], dtype=int), np.prod(shape[axis:], dtype=int)
-        statistics = (features,) if op.family == "batchnorm" else (rows,)
+        statistics = (features,) if op.statistics == "channels" else (rows,)
         flat = dict(arguments, axis=-1)
         for name, a in arguments.items():
             if name in op.data:

@@ -124,6 +124,7 @@ def starve_once(op, arguments, expected, more, what):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="limits of memory are Linux's")
+@pytest.mark.unsanitized("AddressSanitizer itself does not survive a lack of memory")
 @pytest.mark.parametrize("shape", [(60, 8192), (3, 100_000), (30_000, 16)], ids=str)
 def test_a_call_that_finds_no_memory_raises_and_the_next_one_is_right(shape):
     # What is freed goes back to the system, so that it has to be found again.

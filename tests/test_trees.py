@@ -199,7 +199,7 @@ def test_samples_that_mislead(name, dtype):
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_size_of_numbers(name):
-    kind = "row_scales" if BY_NAME[name].family == "layernorm" else "column_scales"
+    kind = "row_scales" if BY_NAME[name].statistics == "rows" else "column_scales"
     shapes = [(100, 100), (100, 300), (300, 200), (17, 600)]
     check(name, 10, 3 * shapes, np.float32, (kind, kind))
     check(name, 11, shapes, np.float32, (kind, "normal"))

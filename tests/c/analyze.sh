@@ -17,7 +17,9 @@ sources() {
     local unit isa isas
     for unit in $(setup SOURCES); do echo "csrc/$unit.c"; done
     if [[ $(uname -m) == x86_64 ]]; then isas="baseline avx2 avx512"; else isas="baseline neon"; fi
-    for isa in $isas; do echo "${flags[$isa]:-} $1 csrc/isa/$isa.c"; done
+    for isa in $isas; do
+        for unit in $(setup FAMILIES); do echo "${flags[$isa]:-} $1 -include csrc/isa/$isa.h csrc/kernels/$unit.c"; done
+    done
 }
 
 # analyze OPTION COMPILER...: all sources, kernels with OPTION; a warning is an error

@@ -24,9 +24,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../csrc/batchnorm.h"
 #include "../../csrc/cpu.h"
 #include "../../csrc/dispatch.h"
-#include "../../csrc/drivers.h"
+#include "../../csrc/layernorm.h"
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -206,7 +207,7 @@ static int run_layer_norm(const arguments *a)
 {
     const fn_layernorm_fwd op = {.m = a->m, .n = a->n, .x = a->x, .gamma = a->gamma, .beta = a->beta, .eps = a->eps,
                                  .y = rooms[OUT].at, .mean = rooms[OUT_MEAN].at, .rstd = rooms[OUT_RSTD].at};
-    return fn_layer_norm(&op, a->dtype);
+    return fn_layernorm.forward(&op, a->dtype);
 }
 
 static int run_layer_norm_backward(const arguments *a)
@@ -214,7 +215,7 @@ static int run_layer_norm_backward(const arguments *a)
     const fn_layernorm_bwd op = {.m = a->m, .n = a->n, .dy = a->dy, .x = a->x, .mean = a->mean, .rstd = a->rstd,
                                  .gamma = a->gamma, .dx = rooms[OUT].at,
                                  .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL, .dbeta = rooms[OUT_DBETA].at};
-    return fn_layer_norm_backward(&op, a->dtype);
+    return fn_layernorm.backward(&op, a->dtype);
 }
 
 static int run_batch_norm(const arguments *a)
@@ -222,7 +223,7 @@ static int run_batch_norm(const arguments *a)
     const fn_batchnorm_fwd op = {.m = a->m, .c = a->n, .stride = a->n, .x = a->x, .gamma = a->gamma, .beta = a->beta, .eps = a->eps,
                                  .y = rooms[OUT].at, .mean = rooms[OUT_MEAN].at, .rstd = rooms[OUT_RSTD].at,
                                  .m2 = rooms[OUT_M2].at};
-    return fn_batch_norm(&op, a->dtype);
+    return fn_batchnorm.forward(&op, a->dtype);
 }
 
 static int run_batch_norm_inference(const arguments *a)
@@ -230,7 +231,7 @@ static int run_batch_norm_inference(const arguments *a)
     const fn_batchnorm_inference op = {.m = a->m, .c = a->n, .stride = a->n, .x = a->x, .running_mean = a->mean,
                                        .running_var = a->rstd, .gamma = a->gamma, .beta = a->beta,
                                        .y = rooms[OUT].at, .eps = a->eps};
-    return fn_batch_norm_inference(&op, a->dtype);
+    return fn_batchnorm.inference(&op, a->dtype);
 }
 
 static int run_batch_norm_backward(const arguments *a)
@@ -238,7 +239,7 @@ static int run_batch_norm_backward(const arguments *a)
     const fn_batchnorm_bwd op = {.m = a->m, .c = a->n, .stride = a->n, .dy = a->dy, .x = a->x, .mean = a->mean, .rstd = a->rstd,
                                  .gamma = a->gamma, .dx = rooms[OUT].at,
                                  .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL, .dbeta = rooms[OUT_DBETA].at};
-    return fn_batch_norm_backward(&op, a->dtype);
+    return fn_batchnorm.backward(&op, a->dtype);
 }
 
 static const operation operations[] = {
@@ -438,7 +439,7 @@ static void hash_running_statistics(void)
         in_arenas = 0;
         fill_reals(OUT, dtype, 1, 3, kind);
         fill_reals(MEAN, FN_FLOAT64, 1, 3, below(2) ? kind : PLAIN);
-        fn_update_running(rooms[OUT].at, rooms[MEAN].at, 3, uniform(), dtype);
+        fn_batchnorm.update_running(rooms[OUT].at, rooms[MEAN].at, 3, uniform(), dtype);
         hash_output(&rooms[OUT], dtype == FN_FLOAT64);
         clear_rooms();
     }

@@ -21,6 +21,7 @@ have() { command -v "$1" >"$work/null"; }
 source tests/c/setup.sh
 exact="$(setup EXACT) $(setup HIDDEN)"
 drivers=$(setup SOURCES)
+families=$(setup FAMILIES)
 warnings="-Wall -Wextra -Wconversion -Werror"
 
 declare -A flags=([baseline]="" [neon]="" [avx2]="$(setup AVX2)" [avx512]="$(setup AVX512)")
@@ -36,11 +37,14 @@ STREAM
 # build NAME COMPILER TABLE...: $work/NAME/check, with the flags in $extra too; two compilers at a time
 extra=
 build() {
-    local name=$1 compiler=$2 folder=$work/$1 unit before
+    local name=$1 compiler=$2 folder=$work/$1 table unit before
     shift 2
     mkdir -p "$folder"
     {
-        for unit in "$@"; do echo "${flags[$unit]} csrc/isa/${unit/emulated/avx512}.c -o $folder/isa_$unit.o"; done
+        for table in "$@"; do
+            before="${flags[$table]} -include csrc/isa/${table/emulated/avx512}.h"
+            for unit in $families; do echo "$before csrc/kernels/$unit.c -o $folder/isa_${table}_$unit.o"; done
+        done
         for unit in $drivers; do
             before=$(grep -qw FN_STREAM_BYTES "csrc/$unit.c" && echo "-include $work/stream.h" || true)
             echo "$before csrc/$unit.c -o $folder/$unit.o"
@@ -210,7 +214,7 @@ on_x86() {
     run "1 in 9" "$native" "$work/gcc/check" $sample
     if [[ $emulated ]]; then
         mkdir "$work/simde"
-        cp "$work"/gcc/isa_{baseline,avx2}.o "$work/simde"
+        cp "$work"/gcc/isa_{baseline,avx2}_*.o "$work/simde"
         build simde gcc emulated
         run simde "$native avx512" "$work/simde/check" avx512
     fi
@@ -254,8 +258,11 @@ on_aarch64() {
     extra=-static
     build aarch64 aarch64-linux-gnu-gcc baseline neon
     run aarch64 "baseline neon" qemu-aarch64-static "$work/aarch64/check" $sample
-    ! contains aarch64-linux-gnu-objdump "$work/aarch64/isa_neon.o" '\s(fml[as].*\.4?[24]s|fn?m(add|sub)\s)' ||
-        fail aarch64 "has a fused multiply-add"
+    local object
+    for object in "$work"/aarch64/isa_neon_*.o; do
+        ! contains aarch64-linux-gnu-objdump "$object" '\s(fml[as].*\.4?[24]s|fn?m(add|sub)\s)' ||
+            fail aarch64 "$object has a fused multiply-add"
+    done
     if [[ $clang ]]; then
         build aarch64-clang "$clang --target=aarch64-linux-gnu" baseline neon
         run aarch64-clang "baseline neon" qemu-aarch64-static "$work/aarch64-clang/check" $sample

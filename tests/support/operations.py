@@ -15,8 +15,8 @@ class Operation:
     """A public operation: what it takes, what it gives, and how to call it in a test."""
 
     name: str
-    family: str
-    """"layernorm": every row by itself. "batchnorm": every channel by itself."""
+    statistics: str
+    """What it normalizes, each by itself: "rows" or "channels"."""
     draw: Callable[..., dict]
     """``draw(x, axis, rng, dy, eps)``: all arguments for this `x`, as keywords."""
     outputs: tuple[str, ...]
@@ -60,7 +60,7 @@ class Operation:
     def reduced(self, x, axis):
         """The axes that the statistics of `x` are taken over."""
         axis %= x.ndim
-        return tuple(range(axis, x.ndim)) if self.family == "layernorm" else tuple(range(axis))
+        return tuple(range(axis, x.ndim)) if self.statistics == "rows" else tuple(range(axis))
 
     @functools.cached_property
     def shapes(self):
@@ -134,7 +134,7 @@ def _draw_backward(forward):
 OPERATIONS = (
     Operation(
         name="layer_norm",
-        family="layernorm",
+        statistics="rows",
         draw=_draw_forward,
         outputs=("y", "mean", "rstd"),
         data=("x",),
@@ -143,7 +143,7 @@ OPERATIONS = (
     ),
     Operation(
         name="layer_norm_backward",
-        family="layernorm",
+        statistics="rows",
         draw=_draw_backward(reference.layer_norm),
         outputs=("dx", "dgamma", "dbeta"),
         data=("x", "dy"),
@@ -151,7 +151,7 @@ OPERATIONS = (
     ),
     Operation(
         name="batch_norm",
-        family="batchnorm",
+        statistics="channels",
         draw=_draw_batch_norm,
         outputs=("y", "mean", "rstd"),
         data=("x",),
@@ -161,7 +161,7 @@ OPERATIONS = (
     ),
     Operation(
         name="batch_norm_inference",
-        family="batchnorm",
+        statistics="channels",
         draw=_draw_inference,
         outputs=("y",),
         data=("x",),
@@ -170,7 +170,7 @@ OPERATIONS = (
     ),
     Operation(
         name="batch_norm_backward",
-        family="batchnorm",
+        statistics="channels",
         draw=_draw_backward(reference.batch_norm),
         outputs=("dx", "dgamma", "dbeta"),
         data=("x", "dy"),

@@ -1,0 +1,107 @@
+/* BatchNorm: every column of an (m, c) array on its own.
+ *
+ * Rows lie stride >= c elements apart, in every (m, c) array alike, so that an operation may be a block of columns. */
+#ifndef FN_BATCHNORM_H
+#define FN_BATCHNORM_H
+
+#include "fastnorm.h"
+
+typedef struct {
+    ptrdiff_t m, c, stride;
+    const void *x;     /* real (m, c) */
+    const void *gamma; /* real (c) or NULL for 1 */
+    const void *beta;  /* real (c) or NULL for 0 */
+    void *y;           /* real (m, c) */
+    double *mean;      /* (c); drivers take NULL, kernels do not */
+    double *rstd;      /* (c); likewise */
+    double *m2;        /* (c) or NULL */
+    double eps;
+} fn_batchnorm_fwd;
+
+typedef struct {
+    ptrdiff_t m, c, stride;
+    const void *x;                            /* real (m, c) */
+    const double *running_mean, *running_var; /* (c) */
+    const void *gamma, *beta;                 /* real (c) or NULL */
+    void *y;                                  /* real (m, c) */
+    double eps;
+} fn_batchnorm_inference;
+
+typedef struct {
+    ptrdiff_t m, c, stride;
+    const void *dy, *x;        /* real (m, c) */
+    const double *mean, *rstd; /* (c) */
+    const void *gamma;         /* real (c) or NULL for 1 */
+    void *dx;                  /* real (m, c); may be x or dy */
+    void *dgamma;              /* real (c); NULL exactly if gamma is */
+    void *dbeta;               /* real (c) */
+} fn_batchnorm_bwd;
+
+/* Two sums for each column, each of them hi + lo. lo is what float64 sums lack; float32 sums leave it alone. Arrays of
+ * the number of columns rounded up to a unit. */
+typedef struct {
+    double *a, *a_lo, *b, *b_lo;
+} fn_column_sums;
+
+/* What the apply kernels need of a column:
+ *   forward   y  = (x - center) * scale + offset
+ *   backward  dx = (dy * scale - (x - center) * slope) - offset
+ * wide[j] is set where that would overflow or underflow in float32; such columns are left to the wide kernels. wide is
+ * written only where wide_count is not 0. */
+typedef struct {
+    void *center, *scale, *offset, *slope; /* real; slope in the backward only */
+    unsigned char *wide;
+    ptrdiff_t wide_count;
+} fn_coefficients;
+
+/* One wide column of the backward: dx = scale * ((dy - mean_dy) - xhat * mean_dy_xhat). */
+typedef struct {
+    double mean, rstd, scale, mean_dy, mean_dy_xhat;
+} fn_wide_bwd;
+
+/* The kernels of one ISA and dtype. */
+typedef struct {
+    /* The pivots (real) of cols columns of m >= 1 rows that lie stride elements apart. */
+    void (*pivots)(const void *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
+    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns. fetch: x comes from
+     * memory. */
+    void (*moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot, int fetch,
+                    const fn_column_sums *out);
+    /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. */
+    void (*bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                     const double *mean, int fetch, const fn_column_sums *out);
+    /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
+     * op->rstd and op->m2 are written. */
+    void (*fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);
+    /* rstd (c) is written, spare (2, c) is scratch. */
+    void (*inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *spare, fn_coefficients *out);
+    /* op->dgamma and op->dbeta are written. On return sums->a is the whole of dy * (x - mean), sums->b of dy; the lo parts
+     * are spent. */
+    void (*bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_column_sums *sums, fn_coefficients *out);
+    /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
+    void (*apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
+    void (*bwd_apply)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                      const fn_coefficients *k);
+    /* The same, writing past the cache. */
+    void (*apply_stream)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                         const fn_coefficients *k);
+    void (*bwd_apply_stream)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                             const fn_coefficients *k);
+    /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */
+    void (*apply_wide)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, double mean, double rstd, double gamma,
+                       double beta);
+    void (*bwd_apply_wide)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
+                           const fn_wide_bwd *k);
+} fn_batchnorm_kernels;
+
+typedef struct {
+    int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype);
+    int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype);
+    int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype);
+    /* running[j] = (1 - momentum) * running[j] + momentum * batch[j], each rounded once; running is real (c). */
+    void (*update_running)(void *running, const double *batch, ptrdiff_t c, double momentum, fn_dtype dtype);
+} fn_batchnorm_drivers;
+
+extern const fn_batchnorm_drivers fn_batchnorm;
+
+#endif

@@ -1,0 +1,22 @@
+#include "drivers.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "batchnorm.h"
+#include "layernorm.h"
+
+static const struct {
+    const char *family;
+    const void *drivers;
+} families[] = {
+    {"batchnorm", &fn_batchnorm},
+    {"layernorm", &fn_layernorm},
+};
+
+const void *fn_drivers_of(const char *family)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (!strcmp(families[i].family, family)) return families[i].drivers;
+    return NULL;
+}

@@ -1,0 +1,2 @@
+#define FN_ISA avx512
+#include "../simd/vec_avx512.h"

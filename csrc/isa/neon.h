@@ -1,0 +1,2 @@
+#define FN_ISA neon
+#include "../simd/vec_neon.h"

@@ -1,0 +1,23 @@
+#include "../batchnorm.h"
+#include "kernels.h"
+
+#define FN_SOURCE "batchnorm.inc"
+#include "every_dtype.inc"
+
+#define FN_KERNELS(dtype)                                                                                              \
+    {                                                                                                                  \
+        .pivots = batchnorm_pivots_##dtype,                                                                            \
+        .moments = batchnorm_moments_##dtype,                                                                          \
+        .bwd_sums = batchnorm_bwd_sums_##dtype,                                                                        \
+        .fwd_coefficients = batchnorm_fwd_coefficients_##dtype,                                                        \
+        .inference_coefficients = batchnorm_inference_coefficients_##dtype,                                            \
+        .bwd_coefficients = batchnorm_bwd_coefficients_##dtype,                                                        \
+        .apply = batchnorm_apply_##dtype,                                                                              \
+        .bwd_apply = batchnorm_bwd_apply_##dtype,                                                                      \
+        .apply_stream = batchnorm_apply_stream_##dtype,                                                                \
+        .bwd_apply_stream = batchnorm_bwd_apply_stream_##dtype,                                                        \
+        .apply_wide = batchnorm_apply_wide_##dtype,                                                                    \
+        .bwd_apply_wide = batchnorm_bwd_apply_wide_##dtype,                                                            \
+    }
+
+const fn_batchnorm_kernels FN_TABLE(batchnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};

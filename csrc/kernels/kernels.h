@@ -1,0 +1,34 @@
+/* What every source of kernels begins with. Each is compiled once for every ISA, after -include isa/<isa>.h, which chooses
+ * the vocabulary; the family's table is all that it exports. */
+#ifndef FN_KERNELS_H
+#define FN_KERNELS_H
+
+#include <math.h>
+#include <string.h>
+
+#include "../compiler.h"
+#include "../exact.h"
+#include "../fastnorm.h"
+#include "../tree.h"
+
+enum {
+    FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of its sums a row is fetched from memory, at most: L2 has to hold it */
+    FN_HUGE_ROW_BYTES = 1 << 15,    /* rows beyond this are not taken several at a time */
+};
+
+/* The name of a family's table on this ISA, which FN_TABLES in dispatch.h knows: FN_TABLE(layernorm) is fn_layernorm_avx2. */
+#define FN_TABLE(family) FN_TABLE_OF(family, FN_ISA)
+#define FN_TABLE_OF(family, isa) FN_TABLE_NAME(family, isa)
+#define FN_TABLE_NAME(family, isa) fn_##family##_##isa
+
+/* Calls step(j, n) for every register of columns: n is the constant VLANES for whole registers, which lets the compiler
+ * drop bound checks, and what is left for the last. */
+#define FN_FOR_COLUMNS(cols, step)                                                                                     \
+    do {                                                                                                               \
+        const ptrdiff_t last_whole = (cols)-VLANES;                                                                    \
+        ptrdiff_t column = 0;                                                                                          \
+        for (; column <= last_whole; column += VLANES) step(column, VLANES);                                           \
+        if (column < (cols)) step(column, (cols)-column);                                                              \
+    } while (0)
+
+#endif

@@ -1,0 +1,52 @@
+/* LayerNorm: every row of an (m, n) array on its own. */
+#ifndef FN_LAYERNORM_H
+#define FN_LAYERNORM_H
+
+#include "fastnorm.h"
+
+typedef struct {
+    ptrdiff_t m, n;
+    const void *x;     /* real (m, n) */
+    const void *gamma; /* real (n) or NULL for 1 */
+    const void *beta;  /* real (n) or NULL for 0 */
+    void *y;           /* real (m, n) */
+    double *mean;      /* (m) or NULL */
+    double *rstd;      /* (m) or NULL */
+    double eps;
+    int stream, fetch; /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
+} fn_layernorm_fwd;
+
+typedef struct {
+    ptrdiff_t m, n;
+    const void *dy, *x;       /* real (m, n) */
+    const double *mean, *rstd; /* (m) */
+    const void *gamma;        /* real (n) or NULL for 1 */
+    void *dx;                 /* real (m, n); may be x or dy */
+    void *dgamma;             /* real (n); NULL exactly if gamma is */
+    void *dbeta;              /* real (n) */
+    int stream;               /* kernels: write dx past the cache; as above */
+} fn_layernorm_bwd;
+
+/* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with
+ * room for a unit that begins at the last. */
+typedef struct {
+    double *dgamma, *dbeta;
+    double *dgamma_lo, *dbeta_lo; /* read, not written, for float32: its sums are plain ones */
+} fn_gradient_sums;
+
+/* The kernels of one ISA and dtype. */
+typedef struct {
+    /* Rows [begin, end) of y, mean and rstd. */
+    void (*forward)(const fn_layernorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    /* Rows [begin, end) of dx; their share of dgamma and dbeta is added to sums. begin is a multiple of the group. */
+    void (*backward)(const fn_layernorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_gradient_sums *sums);
+} fn_layernorm_kernels;
+
+typedef struct {
+    int (*forward)(const fn_layernorm_fwd *op, fn_dtype dtype);
+    int (*backward)(const fn_layernorm_bwd *op, fn_dtype dtype);
+} fn_layernorm_drivers;
+
+extern const fn_layernorm_drivers fn_layernorm;
+
+#endif

@@ -1,0 +1,25 @@
+"""The operations of fastnorm in plain NumPy.
+
+The same names and arguments as the compiled functions, written to be read: this module is where
+the formulas are, what the tests compare with, and the baseline of the benchmarks.
+
+Layouts are channels-last. ``axis`` is the first of the trailing axes that carry ``gamma`` and
+``beta``, so the features are ``x.shape[axis:]``: `layer_norm` normalizes over them, `batch_norm`
+over all the other axes.
+
+By default everything is computed in the dtype of ``x``, the way such code is usually written, with
+the accuracy that this has. ``dtype=np.float64`` or ``dtype=np.longdouble`` computes, and returns,
+in that dtype instead, with a mean that holds its digits however large it is; the tests take that
+as the truth.
+"""
+
+from fastnorm.reference._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
+    "layer_norm",
+    "layer_norm_backward",
+]

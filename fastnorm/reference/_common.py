@@ -1,0 +1,79 @@
+"""What the references share: getting the arguments in shape, and the cases without data."""
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+# Infinity and NaN in the data are answered with NaN, not with warnings.
+quiet = np.errstate(all="ignore")
+
+
+def prepare(x, axis, dtype, gamma=None, beta=None):
+    """`x` and its parameters in the dtype to compute in, the axis counted from 0, and x's dtype."""
+    x = np.asarray(x)
+    own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
+    axis = normalize_axis_index(axis, x.ndim)
+    x = x.astype(own if dtype is None else dtype, copy=False)
+    gamma, beta = (
+        None if p is None else shaped(p, name, x.shape[axis:], own, x.dtype)
+        for name, p in (("gamma", gamma), ("beta", beta))
+    )
+    return x, axis, gamma, beta, own if dtype is None else x.dtype
+
+
+def shaped(a, name, shape, rounded, dtype):
+    """Argument `a` in `dtype`, first rounded to the dtype `rounded` if there is one."""
+    a = np.asarray(a)
+    check_shape(a, name, shape)
+    if rounded is not None:
+        a = a.astype(rounded, copy=False)
+    return a.astype(dtype, copy=False)
+
+
+def check_shape(a, name, shape):
+    if a.shape != shape:
+        raise ValueError(f"{name} has shape {a.shape}, expected {shape}")
+
+
+def length_over(x, axes):
+    """How many elements of `x` a reduction over `axes` takes together."""
+    length = 1
+    for axis in axes:
+        length *= x.shape[axis]
+    return length
+
+
+def mean_over(a, axes):
+    """The mean over `axes`, which stay with length 1; the mean of nothing is 0."""
+    if a.size == 0:
+        return np.zeros([1 if i in axes else n for i, n in enumerate(a.shape)], a.dtype)
+    return a.mean(axes, keepdims=True)
+
+
+def moments(x, axes):
+    """Mean and biased variance over `axes`, which stay with length 1; 0 and 0 of nothing."""
+    mean = mean_over(x, axes)
+    return mean, (mean if x.size == 0 else x.var(axes, keepdims=True, mean=mean))
+
+
+def shifted(x, axes):
+    """`x` moved near to mean 0, and by how much: the rounding of a huge mean leaves no trace."""
+    shift = mean_over(x, axes)
+    return x - shift, shift
+
+
+def statistic(a, axes):
+    """A statistic as it is returned: without the reduced axes, in float64 at least."""
+    return a.squeeze(axes).astype(np.promote_types(a.dtype, np.float64), copy=False)
+
+
+def update(running, momentum, batch):
+    """Move a running statistic towards `batch`, in float64 or wider and then rounded once."""
+    running[...] = (1 - momentum) * running.astype(batch.dtype) + momentum * batch
+
+
+def deliver(y, out, dtype):
+    """The result, in C order: in `out` if one is given."""
+    if out is None:
+        return np.ascontiguousarray(y, dtype)
+    out[...] = y
+    return out

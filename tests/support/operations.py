@@ -179,3 +179,6 @@ OPERATIONS = (
 )
 
 BY_NAME = {op.name: op for op in OPERATIONS}
+
+TESTED_ALONE: tuple[str, ...] = ()
+"""Public operations that normalize nothing along an axis: all their tests are in tests/test_<family>.py."""

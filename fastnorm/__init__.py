@@ -14,6 +14,11 @@ from fastnorm._core import (
 from fastnorm._layernorm import layer_norm, layer_norm_backward
 from fastnorm._version import version as __version__
 
+try:
+    from fastnorm import _threadpoolctl as _threadpoolctl
+except ImportError:
+    pass  # threadpoolctl is not there, and need not be
+
 __all__ = [
     "__cpu_features__",
     "__version__",

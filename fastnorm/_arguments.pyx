@@ -1,7 +1,7 @@
 """Argument checks and results, shared by every family."""
 
 cimport numpy as cnp
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.float cimport PyFloat_AsDouble, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.math cimport HUGE_VAL
 
@@ -63,6 +63,8 @@ cdef cnp.ndarray as_array(object a, str name):
         raise TypeError(f"{name} is None, expected an array")
     if is_masked(a):
         raise TypeError(f"{name} is a masked array, expected a plain one: fill it or drop its mask first")
+    if hasattr(a, "__dlpack__") and not hasattr(a, "__array__"):
+        a = np.from_dlpack(a)
     cdef cnp.ndarray result = np.asarray(a)
     kind = result.dtype.kind
     if kind not in "fiub" or cnp.PyArray_TYPE(result) == cnp.NPY_LONGDOUBLE:
@@ -190,7 +192,7 @@ cdef double as_number(object value, str name, double highest) except? -1:
     """eps or momentum: a finite number in [0, highest]."""
     cdef double number
     if PyFloat_CheckExact(value):
-        number = PyFloat_AS_DOUBLE(value)
+        number = PyFloat_AsDouble(value)
     elif isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
         try:
             number = float(value)

@@ -188,6 +188,14 @@ def set_num_threads(n):
     fn_set_num_threads(as_thread_count(n))
 
 
+def limit_num_threads(n):
+    """Set the number that `get_num_threads` gives here: the calling thread's own if it has one, else the process's."""
+    cdef int count = as_thread_count(n)
+    if fn_swap_local_num_threads(count) == 0:
+        fn_swap_local_num_threads(0)
+        fn_set_num_threads(count)
+
+
 class threads:
     """Context manager: the number of threads for calls made by this thread, inside the block.
 

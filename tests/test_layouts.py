@@ -1,10 +1,13 @@
 """Any memory layout of any argument: the bits of the plain copy, and untouched inputs."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastnorm
 from support.arrays import (
     DTYPES,
     LAYOUTS,
@@ -188,3 +191,50 @@ def test_dy_is_rounded_to_the_dtype_of_x(op, dtype, rng):
         for other in (np.float32, np.float64, np.int16):
             dy = (3 * rng.standard_normal((20, 35))).astype(other)
             assert_same_bits(op(arguments, dy=dy), op(arguments, dy=dy.astype(dtype)))
+
+
+class OnlyDLPack:
+    """An array of another library that offers nothing but DLPack."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def __dlpack__(self, **keywords):
+        return self.a.__dlpack__(**keywords)
+
+    def __dlpack_device__(self):
+        return self.a.__dlpack_device__()
+
+
+class OnlyArray:
+    """An object with __array__, as tensors of PyTorch and JAX have it."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def __array__(self, dtype=None, copy=None):
+        return self.a
+
+
+@operations
+@dtypes
+@pytest.mark.parametrize("wrap", [OnlyDLPack, OnlyArray, memoryview], ids=lambda wrap: wrap.__name__)
+def test_arrays_of_others_are_taken(op, dtype, wrap, rng):
+    arguments = arguments_for(op, (40, 30), -1, dtype, rng)
+    wrapped = {name: wrap(arguments[name]) for name in arrays_of(op)}
+    results = op(arguments, **wrapped)
+    assert_same_bits(results, op(arguments))
+    assert all(type(a) is np.ndarray for a in results.values())
+
+
+@dtypes
+@pytest.mark.thread_unsafe
+@pytest.mark.parametrize("wrap", [OnlyDLPack, OnlyArray, memoryview], ids=lambda wrap: wrap.__name__)
+def test_no_copy_is_made_of_them(dtype, wrap):
+    x = np.ones((1000, 500), dtype)
+    tracemalloc.start()
+    try:
+        fastnorm.layer_norm(wrap(x), out=x)
+        assert tracemalloc.get_traced_memory()[1] < x.nbytes / 10
+    finally:
+        tracemalloc.stop()

@@ -151,6 +151,7 @@ static int layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
     const ptrdiff_t row_bytes = op.n * fn_item_bytes(dtype);
     const int whole_lines = (uintptr_t)op.dx % FN_UNIT_BYTES == 0 || row_bytes >= FN_STREAM_ROW_BYTES;
     op.stream = 3 * op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x;
+    op.exact = op.m > FN_PLAIN_ROWS;
     const int status = backward(&op, dtype);
     fn_fp_restore(saved);
     return status;

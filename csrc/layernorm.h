@@ -25,6 +25,7 @@ typedef struct {
     void *dgamma;             /* real (n); NULL exactly if gamma is */
     void *dbeta;              /* real (n) */
     int stream;               /* kernels: write dx past the cache; as above */
+    int exact;                /* kernels: add exact terms up (exact_sums.inc); as above */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with

@@ -158,9 +158,8 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     means over the normalized axes; ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)`` over the others. The error is at
     most 4 eps of the dtype: of dx relative to the larger of the largest abs(dx) and abs(rstd * gamma * dy), of dgamma
     and dbeta relative to the largest of their sizes and of the roots of the sums of their squared terms (`test_error`
-    and others in tests/test_numerics.py). Over thousands of rows in which x or dy take few values, such as pixels or
-    labels, rounding errors may all go the same way: dgamma and dbeta are then right to 4 eps of the sum of the sizes of
-    their terms only (`test_few_numbers`).
+    and others in tests/test_numerics.py). Over more than 16 rows dgamma and dbeta are sums of exact terms, rounded once:
+    x and dy that take few values are as right as others (`test_few_numbers`).
 
     References
     ----------

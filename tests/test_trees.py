@@ -38,6 +38,10 @@ ROWS = [*range(1, 71), 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 2048, 204
 CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 511, 512, 513, 600, 1025]
 # More than one slab of 256 KB, and 32 of them from 8 MB on; rows of more than 32 KB.
 LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430), (3, 20_001)]
+# Rows of a LayerNorm backward up to which it adds plain terms, and a few more: of one to three slices, and of rows beyond
+# 32 KB. Of more rows terms are exact, four at a time.
+PLAIN = [(trees.PLAIN_ROWS + k, n) for n in (1, 2, 15, 16, 33, 130, 512, 600, 1031) for k in (-1, 0, 1, 2, 3, 4, 9)]
+PLAIN += [(trees.PLAIN_ROWS + k, n) for n in (4097, 8193) for k in (0, 1)]
 LARGE_COLUMNS = [(2100, 64), (5003, 31), (230, 600), (6001, 24), (70_001, 3), (5000, 430), (300_003, 1), (90_003, 24)]
 # Just folded, and just not.
 FOLDED = [(256, 255), (255, 255), (128, 255), (127, 255), (300, 248), (300, 256), (300, 264), (63, 4), (64, 4)]
@@ -161,6 +165,13 @@ def test_rows(name, dtype):
 def test_many_rows(name, dtype):
     shapes = [(m, n) for m, n in paired(3, ROWS, [1, 2, 7, 16, 17, 40])] + LARGE_ROWS
     check(name, 4, shapes, dtype)
+
+
+@dtypes
+def test_rows_from_which_on_terms_are_exact(dtype):
+    check("layer_norm_backward", 15, PLAIN, dtype)
+    check("layer_norm_backward", 16, PLAIN, dtype, ("twins", "cancelling"))
+    check("layer_norm_backward", 17, PLAIN, dtype, ("row_scales", "normal"))
 
 
 @dtypes

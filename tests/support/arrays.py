@@ -116,6 +116,7 @@ X_ONLY = {"1e38": lambda rng, shape: 1e38 * rng.uniform(-3, 3, shape)}
 # Few numbers, with all their digits. Each sum and product of them is rounded the same way whenever it comes, so that
 # errors of sums over rows grow with the number of rows, not with its root.
 FEW_NUMBERS = {
+    "two_rows": lambda rng, shape: rng.standard_normal((2, *shape[1:]))[rng.integers(0, 2, shape[:1])],
     "four_numbers": lambda rng, shape: rng.standard_normal(4)[rng.integers(0, 4, shape)],
     "pixels": lambda rng, shape: rng.integers(0, 256, shape) / 255,
     "one_hot": lambda rng, shape: (rng.random(shape) < 0.1) - 0.1,  # as softmax gives gradients

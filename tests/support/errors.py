@@ -13,9 +13,6 @@ rstd            itself
 
 A backward pass is judged on the mean and rstd that it was given. No unit is smaller than the
 smallest number of the dtype: there is nothing finer to be right to.
-
-Where x or dy take few values (`support.arrays.FEW_NUMBERS`), dgamma and dbeta of a LayerNorm are
-promised to `LIMIT` eps of the sum of the sizes of their terms only (`units_of_sizes`).
 """
 
 import numpy as np
@@ -103,11 +100,3 @@ def _terms(name, op, arguments):
     reduced = op.reduced(x, arguments["axis"])
     mean, rstd = (np.expand_dims(np.asarray(arguments[name], wide), reduced) for name in ("mean", "rstd"))
     return dy * (x - mean) * rstd
-
-
-def units_of_sizes(op, arguments):
-    """One eps of the sum of the sizes of its terms, for each dgamma and dbeta: what rounding every term may cost."""
-    x = arguments["x"]
-    rows = tuple(range(arguments["axis"] % x.ndim))
-    eps = np.finfo(x.dtype).eps
-    return {name: eps * np.abs(_terms(name, op, arguments)).sum(axis=rows) for name in ("dgamma", "dbeta")}

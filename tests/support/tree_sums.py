@@ -316,14 +316,21 @@ class Exact:
         return map(self.__getitem__, range(len(self)))
 
 
-def gradient_terms(dy, x, mean):
-    """dy * (x - mean) and dy."""
+def gradient_terms(dy, x, mean, rstd=None):
+    """dy * (x - mean), with rstd dy * ((x - mean) * rstd), and dy."""
     real, dy, x = x.dtype, f64(dy), f64(x)
     if real == np.float32:
-        return Exact(real, dy * (x - mean), 0 * dy), Exact(real, dy, 0 * dy)
-    e, f = two_sum(x, -mean)
-    p = dy * e
-    return Exact(real, p, product_error(dy, e, p) + dy * f), Exact(real, dy, 0 * dy)
+        xhat = x - mean if rstd is None else (x - mean) * rstd
+        return Exact(real, dy * xhat, 0 * dy), Exact(real, dy, 0 * dy)
+    xhat = two_sum(x, -mean)
+    if rstd is not None:
+        xhat = pair_times(xhat, rstd)
+    return Exact(real, *pair_times(xhat, dy)), Exact(real, dy, 0 * dy)
+
+
+def pair_times(pair, b):
+    (h, l), p = pair, pair[0] * b
+    return p, product_error(h, b, p) + l * b
 
 
 def exact_sum(t):

@@ -107,6 +107,9 @@ def fits(a):
 
 # ---- LayerNorm backward ----------------------------------------------------------------------------------------------
 
+PLAIN_ROWS = 16
+"""Of more rows dgamma and dbeta are exact sums."""
+
 
 def layer_norm_backward(dy, x, mean, rstd, gamma=None):
     """dx, dgamma, dbeta."""
@@ -124,8 +127,12 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None):
     if real == np.float32:
         w = ~(moderate(rstd) & below(s1) & below(s2))
         dx[w], terms[w] = wide_rows(f64(dy[w]), f64(x[w]), mean[w, None], rstd[w, None], gamma)
-    dgamma = None if gamma is None else gradient(terms, w, real)
-    return dx, dgamma, gradient(f64(dy), w, real)
+    if len(x) > PLAIN_ROWS:
+        terms = gradient_terms(dy, x, mean[:, None], rstd[:, None])
+        dgamma, dbeta = (exact_gradient(t, real) for t in terms)
+    else:
+        dgamma, dbeta = (gradient(t, w, real) for t in (terms, f64(dy)))
+    return dx, None if gamma is None else dgamma, dbeta
 
 
 def coefficients(rstd, s1, s2, n):
@@ -156,20 +163,29 @@ def wide_rows(dy, x, mean, rstd, gamma):
 
 def gradient(t, wide, real):
     """The column sums of the LayerNorm backward: of terms in `real` but where a group has a wide row."""
-    m, n = t.shape
-    row_bytes = n * real.itemsize
-    size = 4 if row_bytes > 32768 else 8
-    most = min(max(m * row_bytes // 262144, 1), 32)
-    slab = round_up(math.ceil(m / most), 16)
+    size = 4 if t.shape[1] * real.itemsize > 32768 else 8
     slabs = []
-    for begin in range(0, m, slab):
-        sums = Accumulator(real, n)
-        for i in range(begin, min(begin + slab, m), size):
-            rows = slice(i, min(i + size, begin + slab))
+    for begin, end in slabs_of_rows(t.shape, real):
+        sums = Accumulator(real, t.shape[1])
+        for i in range(begin, end, size):
+            rows = slice(i, min(i + size, end))
             sums.add(group(t[rows] if wide[rows].any() else t[rows].astype(real)))
         slabs.append(sums)
     in_pairs(slabs)
     return slabs[0].total.astype(real)
+
+
+def exact_gradient(t, real):
+    slabs = [exact_sum(t[begin:end]) for begin, end in slabs_of_rows(t.hi.shape, real)]
+    in_pairs(slabs)
+    return slabs[0].total.astype(real)
+
+
+def slabs_of_rows(shape, real):
+    m, n = shape
+    most = min(max(m * n * real.itemsize // 262144, 1), 32)
+    slab = round_up(math.ceil(m / most), 16)
+    return [(begin, min(begin + slab, m)) for begin in range(0, m, slab)]
 
 
 # ---- BatchNorm backward ----------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ enum {
                              /* takes over */
     FN_GROUP_ROWS = 16,      /* rows of a column that are added in its own dtype before double takes over */
     FN_GRADIENT_ROWS = 8,    /* the same in a LayerNorm backward, whose sums may cancel to the root of their length */
-    FN_PLAIN_ROWS = 16,      /* of so many rows at most it adds terms in its own dtype at all, of more rows exact ones */
+    FN_EXACT_ROWS = 2,       /* the same where its terms are exact, */
+    FN_PLAIN_ROWS = 16,      /* as they are of more rows than these */
     FN_PIVOT_REACH = 2,      /* sum((x - pivot)^2) / m2 beyond which moments are taken again */
     FN_ROW_SAMPLES = 8,      /* samples that the pivot of a row and of a column is made of */
     FN_COLUMN_SAMPLES = 16,

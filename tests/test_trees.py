@@ -39,7 +39,7 @@ CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 511, 512, 513, 600, 1025]
 # More than one slab of 256 KB, and 32 of them from 8 MB on; rows of more than 32 KB.
 LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430), (3, 20_001)]
 # Rows of a LayerNorm backward up to which it adds plain terms, and a few more: of one to three slices, and of rows beyond
-# 32 KB. Of more rows terms are exact, four at a time.
+# 32 KB. Of more rows terms are exact, two at a time.
 PLAIN = [(trees.PLAIN_ROWS + k, n) for n in (1, 2, 15, 16, 33, 130, 512, 600, 1031) for k in (-1, 0, 1, 2, 3, 4, 9)]
 PLAIN += [(trees.PLAIN_ROWS + k, n) for n in (4097, 8193) for k in (0, 1)]
 LARGE_COLUMNS = [(2100, 64), (5003, 31), (230, 600), (6001, 24), (70_001, 3), (5000, 430), (300_003, 1), (90_003, 24)]

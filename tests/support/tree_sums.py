@@ -333,9 +333,9 @@ def pair_times(pair, b):
     return p, product_error(h, b, p) + l * b
 
 
-def exact_sum(t):
-    """The sum down the rows."""
+def exact_sum(t, size=4):
+    """The sum down the rows, in groups of `size`."""
     sums = Accumulator(t.real, t.hi.shape[1:])
-    for i in range(0, len(t), 4):
-        sums.add(four(list(t[i : i + 4])))
+    for i in range(0, len(t), size):
+        sums.add(four(list(t[i : i + size])))
     return sums

@@ -176,7 +176,7 @@ def gradient(t, wide, real):
 
 
 def exact_gradient(t, real):
-    slabs = [exact_sum(t[begin:end]) for begin, end in slabs_of_rows(t.hi.shape, real)]
+    slabs = [exact_sum(t[begin:end], 2) for begin, end in slabs_of_rows(t.hi.shape, real)]
     in_pairs(slabs)
     return slabs[0].total.astype(real)
 

@@ -101,6 +101,15 @@ _TABLE = (
         1,
         lambda a: (a.dy, a.x, *a.channel_statistics, a.gamma),
     ),
+    Operation(
+        "batch_norm_inference_backward",
+        "batchnorm",
+        CHANNELS,
+        0,
+        2,
+        1,
+        lambda a: (a.dy, a.x, a.running_mean, a.running_var, a.gamma),
+    ),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}
 

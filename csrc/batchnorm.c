@@ -22,14 +22,14 @@ typedef struct {
     char *block; /* NULL: local */
     fn_column_sums sums;
     fn_coefficients k;
-    double *spare; /* two more arrays */
+    double *spare; /* more arrays */
     fn_waiting_slabs *waiting;
     _Alignas(FN_UNIT_BYTES) char local[LOCAL_BYTES];
 } scratch;
 
-static int allocate(scratch *s, const fn_columns *plan)
+static int allocate(scratch *s, const fn_columns *plan, ptrdiff_t spare)
 {
-    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
+    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + spare * plan->padded;
     const ptrdiff_t real = plan->padded * plan->item_bytes;
     const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
     const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 4 * real + waiting + plan->cols;
@@ -74,6 +74,7 @@ typedef struct {
     const double *mean, *rstd;
     const void *gamma, *beta;
     const fn_column_sums *sums;
+    const double *factor; /* in the backward of an inference, which has no x */
 } apply_task;
 
 static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, double otherwise)
@@ -84,7 +85,9 @@ static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, do
 static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows, ptrdiff_t j)
 {
     const double gamma = parameter(t->gamma, j, t->item_bytes, 1), inv = 1 / (double)t->rows;
-    if (t->dy) {
+    if (t->factor) {
+        t->kernels->scale_wide(t->dy + in, t->out + in, rows, t->stride, t->factor[j]);
+    } else if (t->dy) {
         const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
                                t->rstd[j] * (t->sums->a[j] * inv)};
         t->kernels->bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
@@ -100,7 +103,9 @@ static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, pt
     const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                                (char *)t->k->slope + at, NULL, 0};
     const fn_batchnorm_kernels *kernels = t->kernels;
-    if (t->dy)
+    if (t->factor)
+        (t->stream ? kernels->scale_stream : kernels->scale)(t->dy + in, t->out + in, rows, t->stride, cols, &k);
+    else if (t->dy)
         (t->stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(
             t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
     else
@@ -120,6 +125,15 @@ static void apply_mixed_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t ro
     }
 }
 
+static void apply_tile(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
+{
+    const apply_task *t = context;
+    if (t->k->wide_count)
+        apply_mixed_columns(t, row, rows, column, column + cols);
+    else
+        apply_columns(t, row, rows, column, cols);
+}
+
 static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const apply_task *t = arg;
@@ -128,10 +142,7 @@ static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t tile = t->tiles - 1 - i;
         const ptrdiff_t row = tile / t->tiles_across * t->tile_rows, column = tile % t->tiles_across * t->tile_cols;
         const ptrdiff_t rows = fn_min(t->tile_rows, t->rows - row), cols = fn_min(t->tile_cols, t->cols - column);
-        if (t->k->wide_count)
-            apply_mixed_columns(t, row, rows, column, column + cols);
-        else
-            apply_columns(t, row, rows, column, cols);
+        apply_tile(t, row, rows, column, cols);
     }
 }
 
@@ -193,7 +204,7 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op.m, op.c, op.stride, dtype);
     scratch s;
-    if (allocate(&s, &plan)) return -1;
+    if (allocate(&s, &plan, 2)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
     kernels->pivots(op.x, op.m, op.stride, op.c, s.k.center);
@@ -213,7 +224,7 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     scratch s;
-    if (allocate(&s, &plan)) return -1;
+    if (allocate(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
@@ -228,7 +239,7 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     scratch s;
-    if (allocate(&s, &plan)) return -1;
+    if (allocate(&s, &plan, 2)) return -1;
     double *mean = s.spare;
     memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
     repeat(mean, &plan, sizeof(double));
@@ -238,6 +249,35 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                        .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     apply(&task, &plan);
+    free(s.block);
+    return 0;
+}
+
+/* Sums and dx in one pass over memory. Where gamma is NULL nothing asks for the sum that x enters, so x is not read. */
+static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
+{
+    const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
+    const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    scratch s;
+    if (allocate(&s, &plan, 3)) return -1;
+    double *mean = s.spare, *factor = s.spare + plan.padded, *rstd = s.spare + 2 * plan.padded;
+    memcpy(mean, op->running_mean, (size_t)op->c * sizeof(double));
+    kernels->inference_bwd_coefficients(op, rstd, factor, &s.k);
+    repeat(mean, &plan, sizeof(double));
+    repeat(factor, &plan, sizeof(double));
+    repeat(s.k.scale, &plan, plan.item_bytes);
+    if (s.k.wide_count) repeat(s.k.wide, &plan, 1);
+    apply_task task = {.kernels = kernels, .k = &s.k, .dy = op->dy, .out = op->dx, .rows = plan.rows, .stride = plan.stride,
+                       .item_bytes = plan.item_bytes, .factor = factor};
+    const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma ? 3 : 2;
+    /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
+    task.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
+                  && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
+    const fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = apply_tile,
+                                  .context = &task};
+    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
+    if (plan.tail) apply_tile(&task, plan.rows, 1, 0, plan.tail * plan.c);
+    kernels->inference_bwd_gradients(op, rstd, &s.sums);
     free(s.block);
     return 0;
 }
@@ -381,4 +421,20 @@ static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     return status;
 }
 
-const fn_batchnorm_drivers fn_batchnorm = {batch_norm, batch_norm_inference, batch_norm_backward, fn_update_running};
+static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
+    int status = 0;
+    if (op->m == 0 || op->c == 0) {
+        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
+        memset(op->dbeta, 0, gradient_bytes);
+    } else {
+        status = inference_backward(op, dtype);
+    }
+    fn_fp_restore(saved);
+    return status;
+}
+
+const fn_batchnorm_drivers fn_batchnorm = {batch_norm, batch_norm_inference, batch_norm_backward,
+                                           batch_norm_inference_backward, fn_update_running};

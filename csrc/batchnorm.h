@@ -37,6 +37,18 @@ typedef struct {
     void *dbeta;               /* real (c) */
 } fn_batchnorm_bwd;
 
+/* The backward of an inference: statistics do not depend on x. */
+typedef struct {
+    ptrdiff_t m, c, stride;
+    const void *dy, *x;                       /* real (m, c); x is not read if gamma is NULL */
+    const double *running_mean, *running_var; /* (c) */
+    const void *gamma;                        /* real (c) or NULL for 1 */
+    void *dx;                                 /* real (m, c); may be x or dy */
+    void *dgamma;                             /* real (c); NULL exactly if gamma is */
+    void *dbeta;                              /* real (c) */
+    double eps;
+} fn_batchnorm_inference_bwd;
+
 /* Two sums for each column, each of them hi + lo. lo is what float64 sums lack; float32 sums leave it alone. Arrays of
  * the number of columns rounded up to a unit. */
 typedef struct {
@@ -46,6 +58,7 @@ typedef struct {
 /* What the apply kernels need of a column:
  *   forward   y  = (x - center) * scale + offset
  *   backward  dx = (dy * scale - (x - center) * slope) - offset
+ *   backward of an inference  dx = dy * scale
  * wide[j] is set where that would overflow or underflow in float32; such columns are left to the wide kernels. wide is
  * written only where wide_count is not 0. */
 typedef struct {
@@ -63,8 +76,8 @@ typedef struct {
 typedef struct {
     /* The pivots (real) of cols columns of m >= 1 rows that lie stride elements apart. */
     void (*pivots)(const void *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t cols, void *pivot);
-    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns. fetch: x comes from
-     * memory. */
+    /* Sums of x - pivot and of its square over rows [0, rows) of at most FN_SLICE_COLUMNS columns, added to what is in out,
+     * which holds whole units. All rows but the last call's are whole groups. fetch: x comes from memory. */
     void (*moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot, int fetch,
                     const fn_column_sums *out);
     /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. */
@@ -78,6 +91,11 @@ typedef struct {
     /* op->dgamma and op->dbeta are written. On return sums->a is the whole of dy * (x - mean), sums->b of dy; the lo parts
      * are spent. */
     void (*bwd_coefficients)(const fn_batchnorm_bwd *op, const fn_column_sums *sums, fn_coefficients *out);
+    /* rstd (c), factor (c), which is the scale unrounded, and the scale are written. */
+    void (*inference_bwd_coefficients)(const fn_batchnorm_inference_bwd *op, double *rstd, double *factor,
+                                       fn_coefficients *out);
+    /* op->dgamma and op->dbeta from the sums, which are spent. */
+    void (*inference_bwd_gradients)(const fn_batchnorm_inference_bwd *op, const double *rstd, const fn_column_sums *sums);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     void (*bwd_apply)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
@@ -87,17 +105,23 @@ typedef struct {
                          const fn_coefficients *k);
     void (*bwd_apply_stream)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                              const fn_coefficients *k);
+    /* dx = dy * scale, likewise. */
+    void (*scale)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
+    void (*scale_stream)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                         const fn_coefficients *k);
     /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */
     void (*apply_wide)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, double mean, double rstd, double gamma,
                        double beta);
     void (*bwd_apply_wide)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
                            const fn_wide_bwd *k);
+    void (*scale_wide)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, double factor);
 } fn_batchnorm_kernels;
 
 typedef struct {
     int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype);
     int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype);
     int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype);
+    int (*inference_backward)(const fn_batchnorm_inference_bwd *op, fn_dtype dtype);
     /* running[j] = (1 - momentum) * running[j] + momentum * batch[j], each rounded once; running is real (c). */
     void (*update_running)(void *running, const double *batch, ptrdiff_t c, double momentum, fn_dtype dtype);
 } fn_batchnorm_drivers;

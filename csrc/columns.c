@@ -1,6 +1,7 @@
 #include "columns.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "exact.h"
 #include "slabs.h"
@@ -79,6 +80,31 @@ static void add_slab_of_slice(const void *context, ptrdiff_t to, ptrdiff_t from)
     add_sums(slice->plan, &a, &b, slice->cols);
 }
 
+/* Sets the sums of some columns to 0, whole units of them. */
+static void clear_sums(const fn_columns *plan, const fn_column_sums *s, ptrdiff_t cols)
+{
+    const size_t bytes = (size_t)fn_round_up(cols, FN_UNIT_BYTES / plan->item_bytes) * sizeof(double);
+    memset(s->a, 0, bytes);
+    memset(s->b, 0, bytes);
+    if (plan->item_bytes == 4) return; /* which have no lo */
+    memset(s->a_lo, 0, bytes);
+    memset(s->b_lo, 0, bytes);
+}
+
+/* Part by part, each of whole groups. */
+static void sum_and_go_on(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
+                          const fn_column_sums *out)
+{
+    const fn_columns *plan = task->plan;
+    const fn_columns_data *data = task->data;
+    const ptrdiff_t some = fn_max(1, FN_PART_BYTES / (cols * plan->item_bytes) / FN_GRADIENT_ROWS) * FN_GRADIENT_ROWS;
+    for (const ptrdiff_t end = row + rows; row < end; row += some) {
+        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, part = fn_min(some, end - row);
+        task->kernels->bwd_sums(data->dy + in, data->x + in, part, plan->stride, cols, data->mean + column, task->fetch, out);
+        data->then(data->context, row, part, column, cols);
+    }
+}
+
 static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const column_task *task = arg;
@@ -90,7 +116,10 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t rows = fn_min(plan->slab_rows, plan->rows - row), cols = fn_min(plan->slice_cols, plan->cols - column);
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
-        if (data->dy)
+        clear_sums(plan, &out, cols);
+        if (data->then)
+            sum_and_go_on(task, row, rows, column, cols, &out);
+        else if (data->dy)
             task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
                                               data->mean + column, task->fetch, &out);
         else

@@ -31,6 +31,10 @@ ptrdiff_t fn_columns_scratch(const fn_columns *plan);
 typedef struct {
     const char *x, *dy, *pivot;
     const double *mean;
+    /* With dy: what is done with each part of the folded array once it has been summed, while it is in the first-level cache;
+     * or NULL. x and dy of that part may be written then. */
+    void (*then)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
+    const void *context;
 } fn_columns_data;
 
 /* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;

@@ -1,7 +1,12 @@
 """BatchNorm and LayerNorm for NumPy, forward and backward, at the speed of memory."""
 
 from fastnorm import reference
-from fastnorm._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm._batchnorm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_inference_backward,
+)
 from fastnorm._core import (
     __cpu_features__,
     empty_cache,
@@ -25,6 +30,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",
+    "batch_norm_inference_backward",
     "empty_cache",
     "get_num_threads",
     "layer_norm",

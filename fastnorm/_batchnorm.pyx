@@ -42,10 +42,23 @@ cdef extern from "batchnorm.h" nogil:
         void *dgamma
         void *dbeta
 
+    ctypedef struct fn_batchnorm_inference_bwd:
+        Py_ssize_t m, c, stride
+        const void *dy
+        const void *x
+        const double *running_mean
+        const double *running_var
+        const void *gamma
+        void *dx
+        void *dgamma
+        void *dbeta
+        double eps
+
     ctypedef struct fn_batchnorm_drivers:
         int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype)
         int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype)
         int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype)
+        int (*inference_backward)(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
         void (*update_running)(void *running, const double *batch, Py_ssize_t c, double momentum, fn_dtype dtype)
 
 import numpy as np
@@ -346,4 +359,87 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     op.dbeta = cnp.PyArray_DATA(dbeta)
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, batchnorm.backward(&op, layout.dtype))
+    return deliver(dx, out), dgamma, dbeta
+
+
+def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, *, axis=-1, eps=1e-5, out=None):
+    """Gradients of `batch_norm_inference`, of which the statistics are constants: for fine-tuning with frozen ones.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of y, of x's shape; rounded to x's dtype.
+    x : array_like
+        The input of the forward call.
+    running_mean, running_var : array_like
+        Its statistics, of shape ``x.shape[axis:]``, read as float64.
+    gamma : array_like, optional
+        Its scale. Without it only the shape and dtype of x matter.
+    axis : int, optional
+        First of the trailing axes that are features.
+    eps : float, optional
+        Added to the variance; finite and >= 0.
+    out : ndarray, optional
+        Where to write dx: x's shape and dtype. May be x or dy itself.
+
+    Returns
+    -------
+    dx : ndarray
+        Of x's shape and dtype.
+    dgamma : ndarray or None
+        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+    dbeta : ndarray
+        Likewise, always returned.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `batch_norm` does.
+
+    Notes
+    -----
+    With ``rstd = 1 / sqrt(running_var + eps)``: ``dx = dy * (gamma * rstd)``, without the terms by which the statistics
+    of a batch depend on x, ``dgamma = sum(dy * (x - running_mean) * rstd)`` and ``dbeta = sum(dy)``. Error bounds as for
+    `batch_norm_backward`, whose sums these are; float64 products of dy and x - running_mean below 1e-290 lose digits.
+    Each array is read or written once.
+
+    References
+    ----------
+    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015: the derivative of algorithm 2, line 11.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnorm
+    >>> x, dy = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [0.0], [2.0]])
+    >>> fastnorm.batch_norm_inference_backward(dy, x, [2.0], [4.0], [3.0], eps=0)
+    (array([[1.5],
+           [0. ],
+           [3. ]]), array([1.5]), array([3.]))
+    """
+    cdef Layout layout
+    cdef cnp.ndarray x_array = as_input(x, "x")
+    cut(x_array, axis, &layout)
+    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
+    cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
+    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
+    check_out(out, x_array)
+    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, var_array)
+    cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
+    cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
+    cdef fn_batchnorm_inference_bwd op
+    op.m = layout.rows
+    op.c = op.stride = layout.features
+    op.dy = cnp.PyArray_DATA(dy_array)
+    op.x = cnp.PyArray_DATA(x_array)
+    op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
+    op.running_var = <const double *>cnp.PyArray_DATA(var_array)
+    op.gamma = data_or_null(gamma_array)
+    op.dx = cnp.PyArray_DATA(dx)
+    op.dgamma = data_or_null(dgamma)
+    op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.eps = eps_value
+    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
+    finish(released, batchnorm.inference_backward(&op, layout.dtype))
     return deliver(dx, out), dgamma, dbeta

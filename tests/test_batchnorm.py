@@ -133,3 +133,26 @@ def test_inference_of_a_negative_variance_is_nan(dtype, isa):
     assert y[:, 1].tolist() == [0.5] * 3
     y = fastnorm.batch_norm_inference(np.ones((3, 1), dtype), [0], [-2.0], eps=1.0)
     assert np.isnan(y).all()
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(40, 5), (300, 64), (9, 600)])
+def test_frozen_statistics_without_gamma_need_no_x(dtype, shape, isa, rng):
+    x, dy = (draw("normal", rng, shape, dtype) for _ in range(2))
+    mean, var = rng.standard_normal(shape[1]), rng.random(shape[1])
+    dx, dgamma, dbeta = fastnorm.batch_norm_inference_backward(dy, np.full(shape, np.nan, dtype), mean, var)
+    with_ones = fastnorm.batch_norm_inference_backward(dy, x, mean, var, np.ones(shape[1]))
+    assert dgamma is None
+    assert same_bits(dx, with_ones[0]) and same_bits(dbeta, with_ones[2])
+    with pytest.raises(ValueError, match="dy has shape"):
+        fastnorm.batch_norm_inference_backward(dy, x[1:], mean, var)
+
+
+@dtypes
+def test_frozen_statistics_share_the_sums_of_the_backward(dtype, isa, rng):
+    x, dy = (draw("mean_1e3", rng, (1000, 33), dtype) for _ in range(2))
+    gamma = draw("normal", rng, (33,), dtype)
+    mean, var = x.mean(0, np.float64), x.var(0, np.float64)
+    frozen = fastnorm.batch_norm_inference_backward(dy, x, mean, var, gamma, eps=0.25)
+    moving = fastnorm.batch_norm_backward(dy, x, mean, 1 / np.sqrt(var + 0.25), gamma)
+    assert same_bits(frozen[1], moving[1]) and same_bits(frozen[2], moving[2])

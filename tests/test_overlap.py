@@ -83,7 +83,7 @@ def test_parameters_inside_out(op, dtype, isa, rng):
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward"])
+@pytest.mark.parametrize("name", [op.name for op in OPERATIONS if "dy" in op.data])
 def test_dy_x_and_out_may_all_be_one_array(name, dtype, isa, rng):
     op = BY_NAME[name]
     arguments = arguments_for(op, dtype, rng)
@@ -94,7 +94,7 @@ def test_dy_x_and_out_may_all_be_one_array(name, dtype, isa, rng):
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward"])
+@pytest.mark.parametrize("name", [op.name for op in OPERATIONS if "dy" in op.data])
 def test_out_between_dy_and_x(name, dtype, isa, rng):
     op = BY_NAME[name]
     arguments = arguments_for(op, dtype, rng)

@@ -51,6 +51,8 @@ SLABS += [(383, 600), (384, 600), (300, 511), (1023, 513)]
 # Few rows, but many slices of columns; from 4096 on the last one may be narrow enough to be folded, were it an array.
 WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025), (33, 4097), (77, 4196), (40, 4104), (64, 4350)]
 
+CHANNEL_OPERATIONS = ["batch_norm", "batch_norm_inference", "batch_norm_backward", "batch_norm_inference_backward"]
+
 
 def data(kind, rng, shape, dtype):
     if kind == "hostile":
@@ -175,21 +177,21 @@ def test_rows_from_which_on_terms_are_exact(dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
+@pytest.mark.parametrize("name", CHANNEL_OPERATIONS)
 def test_columns(name, dtype):
     shapes = [(m, c) for m, c in paired(5, ROWS, CHANNELS)] + [(m, c) for c, m in paired(6, CHANNELS, ROWS, 2)]
     check(name, 7, shapes + FOLDED + WIDE, dtype)
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_backward"])
+@pytest.mark.parametrize("name", CHANNEL_OPERATIONS)
 def test_large_columns(name, dtype):
     # the one without sums needs no more than a few
     check(name, 8, LARGE_COLUMNS[:3] if name == "batch_norm_inference" else SLABS + LARGE_COLUMNS, dtype)
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward"])
+@pytest.mark.parametrize("name", ["layer_norm_backward", "batch_norm_backward", "batch_norm_inference_backward"])
 def test_sums_that_cancel(name, dtype):
     shapes = [(998, 33), (2100, 64), (9002, 31), (2600, 130), (257, 1031), (383, 600), (384, 600), (1023, 513)]
     check(name, 9, shapes + [(5000, 430)], dtype, ("twins", "cancelling"))

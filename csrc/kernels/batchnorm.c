@@ -12,12 +12,17 @@
         .fwd_coefficients = batchnorm_fwd_coefficients_##dtype,                                                        \
         .inference_coefficients = batchnorm_inference_coefficients_##dtype,                                            \
         .bwd_coefficients = batchnorm_bwd_coefficients_##dtype,                                                        \
+        .inference_bwd_coefficients = batchnorm_inference_bwd_coefficients_##dtype,                                    \
+        .inference_bwd_gradients = batchnorm_inference_bwd_gradients_##dtype,                                          \
         .apply = batchnorm_apply_##dtype,                                                                              \
         .bwd_apply = batchnorm_bwd_apply_##dtype,                                                                      \
         .apply_stream = batchnorm_apply_stream_##dtype,                                                                \
         .bwd_apply_stream = batchnorm_bwd_apply_stream_##dtype,                                                        \
+        .scale = batchnorm_scale_##dtype,                                                                              \
+        .scale_stream = batchnorm_scale_stream_##dtype,                                                                \
         .apply_wide = batchnorm_apply_wide_##dtype,                                                                    \
         .bwd_apply_wide = batchnorm_bwd_apply_wide_##dtype,                                                            \
+        .scale_wide = batchnorm_scale_wide_##dtype,                                                                    \
     }
 
 const fn_batchnorm_kernels FN_TABLE(batchnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};

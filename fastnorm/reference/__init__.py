@@ -13,13 +13,19 @@ in that dtype instead, with a mean that holds its digits however large it is; th
 as the truth.
 """
 
-from fastnorm.reference._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm.reference._batchnorm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_inference_backward,
+)
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 
 __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",
+    "batch_norm_inference_backward",
     "layer_norm",
     "layer_norm_backward",
 ]

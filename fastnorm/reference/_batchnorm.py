@@ -268,3 +268,84 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
     dx = (rstd if gamma is None else rstd * gamma) * (dy - dbeta / m - xhat * (dgamma / m))
 
     return deliver(dx, out, own), None if gamma is None else dgamma, dbeta
+
+
+@quiet
+def batch_norm_inference_backward(
+    dy,
+    x,
+    running_mean,
+    running_var,
+    gamma=None,
+    *,
+    axis=-1,
+    eps=1e-5,
+    out=None,
+    dtype=None,
+):
+    """Gradients of `batch_norm_inference` with respect to `x`, `gamma` and `beta`.
+
+    The statistics are constants. With ``rstd = 1 / sqrt(running_var + eps)``, and all sums over the
+    elements of a channel: ``dx = dy * (gamma * rstd)``,
+    ``dgamma = sum(dy * (x - running_mean) * rstd)`` and ``dbeta = sum(dy)``.
+
+    Parameters
+    ----------
+    dy : array_like of the shape of `x`
+        The gradient with respect to `y`, rounded to the dtype of `x`.
+    x : array_like
+        The input of the forward pass, of one dimension at least.
+    running_mean, running_var : array_like of shape ``x.shape[axis:]``
+        The statistics of the forward pass.
+    gamma : array_like of shape ``x.shape[axis:]``, optional
+        The scale of the forward pass. None means 1.
+    axis : int
+        The first of the axes that carry the parameters.
+    eps : float
+        Added to the variance; finite and not negative.
+    out : ndarray of the shape and dtype of the result, optional
+        Where to put `dx`. It may be `x` or `dy` itself.
+    dtype : dtype, optional
+        What to compute in and to return; the dtype of `x` by default.
+
+    Returns
+    -------
+    dx : ndarray of the shape of `x`
+    dgamma : ndarray of shape ``x.shape[axis:]``, or None where `gamma` is None
+    dbeta : ndarray of shape ``x.shape[axis:]``
+        All in the dtype of `x`, or in `dtype`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        If `x` has no such axis; also if `x` has no axis at all.
+    ValueError
+        If another argument has not the shape that goes with `x` and `axis`.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+    Internal Covariate Shift", 2015, arXiv:1502.03167, algorithm 2, line 11, of which this is the
+    derivative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnorm import reference
+    >>> x, dy = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [0.0], [2.0]])
+    >>> reference.batch_norm_inference_backward(dy, x, [2.0], [4.0], [3.0], eps=0)
+    (array([[1.5],
+           [0. ],
+           [3. ]]), array([1.5]), array([3.]))
+    """
+    x, axis, gamma, _, own = prepare(x, axis, dtype, gamma=gamma)
+    axes, features = tuple(range(axis)), x.shape[axis:]
+    dy = shaped(dy, "dy", x.shape, own, x.dtype)
+    mean = shaped(running_mean, "running_mean", features, None, x.dtype)
+    var = shaped(running_var, "running_var", features, None, x.dtype)
+
+    rstd = 1 / np.sqrt(var + eps)
+    dgamma, dbeta = (dy * ((x - mean) * rstd)).sum(axes), dy.sum(axes)
+    dx = dy * (rstd if gamma is None else rstd * gamma)
+
+    return deliver(dx, out, own), None if gamma is None else dgamma, dbeta

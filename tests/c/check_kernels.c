@@ -242,6 +242,14 @@ static int run_batch_norm_backward(const arguments *a)
     return fn_batchnorm.backward(&op, a->dtype);
 }
 
+static int run_batch_norm_inference_backward(const arguments *a)
+{
+    const fn_batchnorm_inference_bwd op = {.m = a->m, .c = a->n, .stride = a->n, .dy = a->dy, .x = a->x, .running_mean = a->mean,
+                                           .running_var = a->rstd, .gamma = a->gamma, .eps = a->eps, .dx = rooms[OUT].at,
+                                           .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL, .dbeta = rooms[OUT_DBETA].at};
+    return fn_batchnorm.inference_backward(&op, a->dtype);
+}
+
 static const operation operations[] = {
     {"layer_norm", 1, 0, 0, run_layer_norm, {{"y", OUT, 0}, {"mean", OUT_MEAN, 1}, {"rstd", OUT_RSTD, 1}}},
     {"layer_norm_backward", 1, 1, 1, run_layer_norm_backward,
@@ -250,6 +258,8 @@ static const operation operations[] = {
      {{"y", OUT, 0}, {"mean", OUT_MEAN, 1}, {"rstd", OUT_RSTD, 1}, {"m2", OUT_M2, 1}}},
     {"batch_norm_inference", 0, 0, 1, run_batch_norm_inference, {{"y", OUT, 0}}},
     {"batch_norm_backward", 0, 1, 1, run_batch_norm_backward,
+     {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
+    {"batch_norm_inference_backward", 0, 1, 1, run_batch_norm_inference_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
 };
 

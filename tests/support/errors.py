@@ -68,6 +68,14 @@ def assert_accurate(op, arguments, results, what="", true=None):
     assert max(found.values(), default=0) <= LIMIT, f"{what}: errors in eps: {found}"
 
 
+def _statistics(arguments, wide):
+    """mean and rstd that a backward was given."""
+    if "rstd" in arguments:
+        return np.asarray(arguments["mean"], wide), np.asarray(arguments["rstd"], wide)
+    var = np.asarray(arguments["running_var"], wide)
+    return np.asarray(arguments["running_mean"], wide), 1 / np.sqrt(var + wide(arguments["eps"]))
+
+
 def _largest(a):
     return np.max(np.abs(a), initial=0)
 
@@ -84,7 +92,7 @@ def _scale(name, op, arguments, true):
         mean = np.expand_dims(true["mean"], reduced)
         return np.max(np.abs(x - mean), axis=reduced, initial=0)
     if name == "dx":
-        rstd = np.expand_dims(np.asarray(arguments["rstd"], wide), reduced)
+        rstd = np.expand_dims(_statistics(arguments, wide)[1], reduced)
         gamma = 1 if arguments["gamma"] is None else arguments["gamma"].astype(wide)
         return max(_largest(true["dx"]), _largest(rstd * gamma * arguments["dy"].astype(wide)))
     root = np.sqrt(np.square(_terms(name, op, arguments)).sum(axis=tuple(range(axis))))
@@ -98,5 +106,5 @@ def _terms(name, op, arguments):
     if name == "dbeta":
         return dy
     reduced = op.reduced(x, arguments["axis"])
-    mean, rstd = (np.expand_dims(np.asarray(arguments[name], wide), reduced) for name in ("mean", "rstd"))
+    mean, rstd = (np.expand_dims(a, reduced) for a in _statistics(arguments, wide))
     return dy * (x - mean) * rstd

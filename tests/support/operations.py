@@ -131,6 +131,16 @@ def _draw_backward(forward):
     return draw
 
 
+def _draw_inference_backward(x, axis, rng, dy, eps):
+    arguments = _draw_inference(x, axis, rng, dy, eps)
+    del arguments["beta"]
+    # Of subnormal data the mean is, too: float64 cannot hold the products of dy with what an eps would move it by.
+    mean, rstd = _statistics(reference.batch_norm, x, axis, 0)
+    with np.errstate(all="ignore"):
+        moved = mean + 0.1 * rng.standard_normal(mean.shape) / rstd
+    return {"dy": dy} | arguments | {"running_mean": np.where(np.isfinite(rstd), moved, mean)}
+
+
 OPERATIONS = (
     Operation(
         name="layer_norm",
@@ -175,6 +185,15 @@ OPERATIONS = (
         outputs=("dx", "dgamma", "dbeta"),
         data=("x", "dy"),
         parameters=("mean", "rstd", "gamma"),
+    ),
+    Operation(
+        name="batch_norm_inference_backward",
+        statistics="channels",
+        draw=_draw_inference_backward,
+        outputs=("dx", "dgamma", "dbeta"),
+        data=("x", "dy"),
+        parameters=("running_mean", "running_var", "gamma"),
+        numbers=("eps",),
     ),
 )
 

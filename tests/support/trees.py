@@ -216,3 +216,17 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None):
         dx[:, w] = (factor * ((f64(dy) - sum_dy * inv) - xhat * (rstd * (sum_dy_e * inv))))[:, w]
     dgamma = None if gamma is None else (sum_dy_e * rstd).astype(real)
     return dx, dgamma, sum_dy.astype(real)
+
+
+def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, *, eps=1e-5):
+    """dx, dgamma, dbeta."""
+    real = x.dtype
+    rstd = inverse_root(running_var, eps)
+    sum_dy_e, sum_dy = (sums.total for sums in gradient_sums(dy, x, running_mean))
+    factor = rstd if gamma is None else f64(gamma) * rstd
+    dx = dy * factor.astype(real)
+    if real == np.float32:
+        w = ~fits(factor)
+        dx[:, w] = (f64(dy) * factor)[:, w]
+    dgamma = None if gamma is None else (sum_dy_e * rstd).astype(real)
+    return dx, dgamma, sum_dy.astype(real)

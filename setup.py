@@ -32,7 +32,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 elif platform.machine() in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SOURCES = ["buffers", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count", *FAMILIES]
+SOURCES = ["buffers", "channels_first", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count", *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)
     for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd")

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "batchnorm.h"
+#include "channels_first.h"
 #include "columns.h"
 #include "dispatch.h"
 #include "fpenv.h"
@@ -384,6 +385,8 @@ static int batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
     int status = 0;
     if (op->m == 0 || op->c == 0)
         forward_of_nothing(op);
+    else if (op->first.run)
+        status = fn_channels_first_forward(op, batchnorm_kernels(dtype), dtype);
     else if (goes_by_blocks(op->m, op->c, dtype))
         share_blocks(forward_range, op, dtype, op->c, 3 * op->m * op->c * fn_item_bytes(dtype));
     else
@@ -396,7 +399,9 @@ static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype
 {
     const fn_fpenv saved = fn_fp_default();
     int status = 0;
-    if (op->m > 0 && goes_by_blocks(op->m, op->c, dtype))
+    if (op->first.run)
+        status = fn_channels_first_inference(op, batchnorm_kernels(dtype), dtype);
+    else if (op->m > 0 && goes_by_blocks(op->m, op->c, dtype))
         share_blocks(inference_range, op, dtype, op->c, 2 * op->m * op->c * fn_item_bytes(dtype));
     else if (op->m > 0 && op->c > 0)
         status = inference(op, dtype);
@@ -412,6 +417,8 @@ static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     if (op->m == 0 || op->c == 0) {
         if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
         memset(op->dbeta, 0, gradient_bytes);
+    } else if (op->first.run) {
+        status = fn_channels_first_backward(op, batchnorm_kernels(dtype), dtype);
     } else if (goes_by_blocks(op->m, op->c, dtype)) {
         share_blocks(backward_range, op, dtype, op->c, 5 * op->m * op->c * fn_item_bytes(dtype));
     } else {
@@ -436,5 +443,5 @@ static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, f
     return status;
 }
 
-const fn_batchnorm_drivers fn_batchnorm = {batch_norm, batch_norm_inference, batch_norm_backward,
+const fn_batchnorm_drivers fn_batchnorm = {fn_channels_first_taken, batch_norm, batch_norm_inference, batch_norm_backward,
                                            batch_norm_inference_backward, fn_update_running};

@@ -6,6 +6,14 @@
 
 #include "fastnorm.h"
 
+/* Where the m rows of arrays lie. run = 0: channels last, as (m, c). Else x (and dy) are channels-first memory, C-contiguous
+ * (m / run, c, run), of which row i has the elements (i / run, :, i % run); y (or dx) is likewise where result_too is set.
+ * Results have the bits of channels-last arrays. */
+typedef struct {
+    ptrdiff_t run;
+    int result_too;
+} fn_channels_first;
+
 typedef struct {
     ptrdiff_t m, c, stride;
     const void *x;     /* real (m, c) */
@@ -16,6 +24,7 @@ typedef struct {
     double *rstd;      /* (c); likewise */
     double *m2;        /* (c) or NULL */
     double eps;
+    fn_channels_first first;
 } fn_batchnorm_fwd;
 
 typedef struct {
@@ -25,6 +34,7 @@ typedef struct {
     const void *gamma, *beta;                 /* real (c) or NULL */
     void *y;                                  /* real (m, c) */
     double eps;
+    fn_channels_first first;
 } fn_batchnorm_inference;
 
 typedef struct {
@@ -35,6 +45,7 @@ typedef struct {
     void *dx;                  /* real (m, c); may be x or dy */
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
+    fn_channels_first first;
 } fn_batchnorm_bwd;
 
 /* The backward of an inference: statistics do not depend on x. */
@@ -109,6 +120,15 @@ typedef struct {
     void (*scale)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     void (*scale_stream)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                          const fn_coefficients *k);
+    /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
+     * and channels: tile[i * width + j] = x[j * run + i]. */
+    void (*gather)(const void *x, void *tile, ptrdiff_t positions, ptrdiff_t run, ptrdiff_t channels, ptrdiff_t width);
+    /* A tile of whole rows of `width` elements to rows that lie stride elements apart. */
+    void (*put_rows)(const void *tile, void *y, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, int stream);
+    /* Whole runs that follow each other; coefficients are indexed by run. */
+    void (*apply_runs)(const void *x, void *y, ptrdiff_t runs, ptrdiff_t length, const fn_coefficients *k, int stream);
+    void (*bwd_apply_runs)(const void *dy, const void *x, void *dx, ptrdiff_t runs, ptrdiff_t length,
+                           const fn_coefficients *k, int stream);
     /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */
     void (*apply_wide)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, double mean, double rstd, double gamma,
                        double beta);
@@ -118,6 +138,8 @@ typedef struct {
 } fn_batchnorm_kernels;
 
 typedef struct {
+    /* Whether the drivers below take channels-first memory of m rows and c channels. */
+    int (*takes_channels_first)(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype);
     int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype);
     int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype);
     int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype);

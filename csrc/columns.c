@@ -105,6 +105,49 @@ static void sum_and_go_on(const column_task *task, ptrdiff_t row, ptrdiff_t rows
     }
 }
 
+/* ---- channels-first memory: tiles of it -------------------------------------------------------------------------- */
+
+int fn_columns_gathers(const fn_columns *plan)
+{
+    return plan->fold == 1 || plan->cols * plan->item_bytes * FN_GROUP_ROWS <= FN_GATHER_BYTES;
+}
+
+void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
+                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile)
+{
+    for (const ptrdiff_t end = row + rows; row < end;) {
+        const ptrdiff_t sample = row / run, position = row % run, some = fn_min(end - row, run - position);
+        kernels->gather(array + ((sample * plan->c + column) * run + position) * plan->item_bytes, tile, some, run, cols, cols);
+        tile += some * cols * plan->item_bytes;
+        row += some;
+    }
+}
+
+/* A folded array has tiles of whole rows, another one of some columns at a time. */
+static void sum_gathered(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
+                         const fn_column_sums *out)
+{
+    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES];
+    const fn_columns *plan = task->plan;
+    const fn_columns_data *data = task->data;
+    const ptrdiff_t most = plan->fold > 1 ? cols : fn_min(cols, FN_GATHER_COLUMNS), size = plan->item_bytes;
+    const ptrdiff_t some = FN_GATHER_BYTES / (most * size) / FN_GROUP_ROWS * FN_GROUP_ROWS;
+    for (ptrdiff_t j = 0; j < cols; j += most) {
+        const ptrdiff_t width = fn_min(most, cols - j), channels = width / plan->fold, first = column + j;
+        const fn_column_sums to = sums_at(out, j);
+        for (ptrdiff_t i = 0; i < rows; i += some) {
+            const ptrdiff_t count = fn_min(some, rows - i), from = (row + i) * plan->fold;
+            fn_columns_gather(plan, task->kernels, data->x, data->run, from, count * plan->fold, first, channels, x);
+            if (data->dy) {
+                fn_columns_gather(plan, task->kernels, data->dy, data->run, from, count * plan->fold, first, channels, dy);
+                task->kernels->bwd_sums(dy, x, count, width, width, data->mean + first, 0, &to);
+            } else {
+                task->kernels->moments(x, count, width, width, data->pivot + first * size, 0, &to);
+            }
+        }
+    }
+}
+
 static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const column_task *task = arg;
@@ -117,7 +160,9 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         clear_sums(plan, &out, cols);
-        if (data->then)
+        if (data->run)
+            sum_gathered(task, row, rows, column, cols, &out);
+        else if (data->then)
             sum_and_go_on(task, row, rows, column, cols, &out);
         else if (data->dy)
             task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
@@ -132,15 +177,23 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 
 /* ---- putting sums together --------------------------------------------------------------------------------------- */
 
+/* Element j of the tail. */
+static double tail_of(const fn_columns *plan, const fn_columns_data *data, const char *array, ptrdiff_t j)
+{
+    const ptrdiff_t row = plan->rows * plan->fold + j / plan->c, channel = j % plan->c, run = data->run;
+    const ptrdiff_t place = run ? (row / run * plan->c + channel) * run + row % run : row * plan->c + channel;
+    return fn_value_at(array, place, plan->item_bytes);
+}
+
 /* Row i of the tail joins part i of the fold. */
 static void add_tail(const fn_columns *plan, const fn_columns_data *data, const fn_column_sums *s)
 {
-    const ptrdiff_t first = plan->rows * plan->cols, size = plan->item_bytes;
+    const ptrdiff_t size = plan->item_bytes;
     const int exact = size == 8;
     for (ptrdiff_t j = 0; j < plan->tail * plan->c; j++) {
-        const double x = fn_value_at(data->x, first + j, size);
+        const double x = tail_of(plan, data, data->x, j);
         if (data->dy) {
-            const double dy = fn_value_at(data->dy, first + j, size);
+            const double dy = tail_of(plan, data, data->dy, j);
             const fn_pair e = fn_two_sum(x, -data->mean[j]);
             fn_add(&s->a[j], &s->a_lo[j], dy * e.hi, exact);
             if (exact) s->a_lo[j] += fma(dy, e.hi, -(dy * e.hi)) + dy * e.lo;

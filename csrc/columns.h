@@ -31,11 +31,19 @@ ptrdiff_t fn_columns_scratch(const fn_columns *plan);
 typedef struct {
     const char *x, *dy, *pivot;
     const double *mean;
+    ptrdiff_t run; /* x and dy are channels-first memory; 0: channels last */
     /* With dy: what is done with each part of the folded array once it has been summed, while it is in the first-level cache;
      * or NULL. x and dy of that part may be written then. */
     void (*then)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
     const void *context;
 } fn_columns_data;
+
+/* Whether tiles of channels-first memory can be cut as the plan says. */
+int fn_columns_gathers(const fn_columns *plan);
+
+/* Rows [row, row + rows) of the (m, c) array that lies in channels-first memory, and of them cols columns, as a tile. */
+void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
+                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile);
 
 /* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;
  * waiting has an entry for each slice. */

@@ -15,6 +15,10 @@ enum {
     FN_STREAM_TILE_BYTES = 1 << 18, /* of arrays from memory, whose fetching ahead starts anew with each */
     FN_TILE_COLUMN_BYTES = 1 << 12,  /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
     FN_PART_BYTES = 1 << 13,   /* of each array, where one pass takes sums and writes: so that they stay in L1 */
+    FN_GATHER_BYTES = 1 << 14, /* of a tile of channels-first memory, and how many of its channels: rows of whole lines */
+    FN_GATHER_COLUMNS = 32,
+    FN_GATHER_ROWS = 64, /* of a tile that is applied */
+    FN_GATHER_STREAM_BYTES = 256,
     FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
     /* Where the arrays of an operation have this size together, a BatchNorm fetches what it reads ahead, and every result
      * is written past the cache. A third of a cache of 32 MB that eight cores share, of which neighbours leave no more: a

@@ -23,6 +23,12 @@ cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) 
 cdef double as_number(object value, str name, double highest) except? -1
 cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1
 
+cdef cnp.ndarray plain(cnp.ndarray a, int typenum)
+cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *run)
+cdef bint lies_like(object a, cnp.ndarray x, Py_ssize_t run) noexcept
+cdef cnp.ndarray place_channels(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d,
+                                Py_ssize_t run, bint *like_x)
+
 cdef cnp.ndarray new_like(cnp.ndarray x)
 cdef cnp.ndarray new_features(cnp.ndarray x, const Layout *layout, int typenum)
 cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum)

@@ -18,6 +18,7 @@ cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
     bint PyArray_ISCARRAY_RO(cnp.ndarray a) noexcept
+    bint PyArray_ISBEHAVED_RO(cnp.ndarray a) noexcept
     bint PyArray_ISWRITEABLE(cnp.ndarray a) noexcept
     int NPY_HALF
 
@@ -94,7 +95,7 @@ cdef cnp.ndarray converted(cnp.ndarray a, int typenum):
         fn_fp_restore(saved)
 
 
-cdef inline cnp.ndarray plain(cnp.ndarray a, int typenum):
+cdef cnp.ndarray plain(cnp.ndarray a, int typenum):
     """a itself, or a C-contiguous, aligned, native copy of that dtype."""
     if PyArray_ISCARRAY_RO(a) and cnp.PyArray_TYPE(a) == typenum:
         return a
@@ -228,6 +229,81 @@ cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
     layout.typenum = cnp.PyArray_TYPE(x)
     layout.dtype = FN_FLOAT32 if layout.typenum == cnp.NPY_FLOAT else FN_FLOAT64
     return 0
+
+
+# ---- channels-first memory --------------------------------------------------------------------------------------------
+
+cdef Py_ssize_t run_of(cnp.ndarray a) noexcept:
+    """How many positions of a channel follow each other where a is channels-last, its memory contiguous and channels-first.
+
+    0 where it is anything else, a C-contiguous array among them.
+    """
+    cdef Py_ssize_t item = cnp.PyArray_ITEMSIZE(a), step = item, of_channel, n
+    cdef int i, last = cnp.PyArray_NDIM(a) - 1
+    cdef bint past_channels = False
+    if last < 1 or not PyArray_ISBEHAVED_RO(a) or PyArray_ISCARRAY_RO(a):
+        return 0
+    of_channel = cnp.PyArray_STRIDE(a, last)
+    if of_channel <= item or of_channel % item:
+        return 0
+    for i in range(last - 1, -1, -1):
+        n = cnp.PyArray_DIM(a, i)
+        if n == 1:
+            continue
+        if step == of_channel and not past_channels:
+            past_channels = True
+            step *= cnp.PyArray_DIM(a, last)
+        if cnp.PyArray_STRIDE(a, i) != step:
+            return 0
+        step *= n
+    return of_channel // item if past_channels or step == of_channel else 0
+
+
+cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *run):
+    """x as as_input has it, and its layout; or, with run set, a as it is in channels-first memory."""
+    cdef cnp.ndarray array
+    run[0] = 0
+    if cnp.PyArray_CheckExact(a) and not PyArray_ISCARRAY_RO(<cnp.ndarray>a):
+        array = <cnp.ndarray>a
+        if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE:
+            run[0] = run_of(array)
+    if not run[0]:
+        array = as_input(a, "x")
+        cut(array, axis, layout)
+        return array
+    cut(array, axis, layout)
+    if layout.axis != cnp.PyArray_NDIM(array) - 1:
+        run[0] = 0
+        return plain(array, layout.typenum)
+    return array
+
+
+cdef bint lies_like(object a, cnp.ndarray x, Py_ssize_t run) noexcept:
+    """Whether a is an array of x's shape and dtype in channels-first memory of that run."""
+    return (cnp.PyArray_CheckExact(a) and cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(x)
+            and same_shape(<cnp.ndarray>a, x) and run_of(<cnp.ndarray>a) == run)
+
+
+cdef cnp.ndarray place_channels(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d,
+                                Py_ssize_t run, bint *like_x):
+    """place_result of an x in channels-first memory (run > 0): like_x says whether the result lies like that."""
+    cdef cnp.ndarray array
+    like_x[0] = False
+    if out is None:
+        return new_like(x)
+    array = <cnp.ndarray>out
+    if overlaps(array, b) or overlaps(array, c) or overlaps(array, d):
+        return new_like(x)
+    if not lies_like(out, x, run):
+        if not PyArray_ISCARRAY_RO(array) or overlaps(array, x) or overlaps(array, same):
+            return new_like(x)
+        return array
+    if overlaps(array, x) and cnp.PyArray_DATA(array) != cnp.PyArray_DATA(x):
+        return new_like(x)
+    if overlaps(array, same) and cnp.PyArray_DATA(array) != cnp.PyArray_DATA(same):
+        return new_like(x)
+    like_x[0] = True
+    return array
 
 
 # ---- results ----------------------------------------------------------------------------------------------------------

@@ -5,11 +5,15 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out, check_running, cut,
-    data_or_null, deliver, new_features, place_result)
+    Layout, as_channels, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out,
+    check_running, cut, data_or_null, deliver, lies_like, new_features, place_channels, place_result, plain)
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "batchnorm.h" nogil:
+    ctypedef struct fn_channels_first:
+        Py_ssize_t run
+        bint result_too
+
     ctypedef struct fn_batchnorm_fwd:
         Py_ssize_t m, c, stride
         const void *x
@@ -20,6 +24,7 @@ cdef extern from "batchnorm.h" nogil:
         double *rstd
         double *m2
         double eps
+        fn_channels_first first
 
     ctypedef struct fn_batchnorm_inference:
         Py_ssize_t m, c, stride
@@ -30,6 +35,7 @@ cdef extern from "batchnorm.h" nogil:
         const void *beta
         void *y
         double eps
+        fn_channels_first first
 
     ctypedef struct fn_batchnorm_bwd:
         Py_ssize_t m, c, stride
@@ -41,6 +47,7 @@ cdef extern from "batchnorm.h" nogil:
         void *dx
         void *dgamma
         void *dbeta
+        fn_channels_first first
 
     ctypedef struct fn_batchnorm_inference_bwd:
         Py_ssize_t m, c, stride
@@ -55,6 +62,7 @@ cdef extern from "batchnorm.h" nogil:
         double eps
 
     ctypedef struct fn_batchnorm_drivers:
+        bint (*takes_channels_first)(Py_ssize_t m, Py_ssize_t c, fn_dtype dtype)
         int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype)
         int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype)
         int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype)
@@ -66,6 +74,23 @@ import numpy as np
 cnp.import_array()
 
 cdef const fn_batchnorm_drivers *batchnorm = <const fn_batchnorm_drivers *>drivers_of("batchnorm")
+
+
+cdef cnp.ndarray take_channels(object x, object axis, Layout *layout, fn_channels_first *first):
+    """x in channels-first memory as it is, if kernels take it so; else as the plain array that it is equal to."""
+    cdef cnp.ndarray array = as_channels(x, axis, layout, &first.run)
+    first.result_too = False
+    if first.run and not batchnorm.takes_channels_first(layout.rows, layout.features, layout.dtype):
+        first.run = 0
+        return plain(array, layout.typenum)
+    return array
+
+
+cdef cnp.ndarray place(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d,
+                       fn_channels_first *first):
+    if first.run:
+        return place_channels(out, x, same, b, c, d, first.run, &first.result_too)
+    return place_result(out, x, same, b, c, d)
 
 
 cdef int check_running_pair(object mean, object var, object out, cnp.ndarray x, const Layout *layout) except -1:
@@ -176,8 +201,8 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
            [ 1.225,  1.225]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut(x_array, axis, &layout)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
@@ -186,13 +211,14 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     check_out(out, x_array)
     check_running_pair(running_mean, running_var, out, x_array, &layout)
     cdef bint running = running_mean is not None
-    cdef cnp.ndarray y = place_result(out, x_array, None, gamma_array, beta_array, None)
+    cdef cnp.ndarray y = place(out, x_array, None, gamma_array, beta_array, None, &first)
     cdef cnp.ndarray mean = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats or running else None
     cdef cnp.ndarray rstd = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats else None
     cdef cnp.ndarray m2 = new_features(x_array, &layout, cnp.NPY_DOUBLE) if running else None
     cdef fn_batchnorm_fwd op
     op.m = layout.rows
     op.c = op.stride = layout.features
+    op.first = first
     op.x = cnp.PyArray_DATA(x_array)
     op.gamma = data_or_null(gamma_array)
     op.beta = data_or_null(beta_array)
@@ -255,20 +281,21 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     array([[0.5, 2. ]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut(x_array, axis, &layout)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
     cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
     cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     check_out(out, x_array)
-    cdef cnp.ndarray y = place_result(out, x_array, None, gamma_array, beta_array, mean_array)
+    cdef cnp.ndarray y = place(out, x_array, None, gamma_array, beta_array, mean_array, &first)
     if y is out:
-        y = place_result(out, x_array, None, var_array, None, None)
+        y = place(out, x_array, None, var_array, None, None, &first)
     cdef fn_batchnorm_inference op
     op.m = layout.rows
     op.c = op.stride = layout.features
+    op.first = first
     op.x = cnp.PyArray_DATA(x_array)
     op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
     op.running_var = <const double *>cnp.PyArray_DATA(var_array)
@@ -336,19 +363,26 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     (array([ 0.229, -0.344,  0.115]), None, array([1.]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut(x_array, axis, &layout)
-    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    cdef cnp.ndarray dy_array
+    if first.run and lies_like(dy, x_array, first.run):
+        dy_array = dy
+    else:
+        dy_array = as_input_like_x(dy, "dy", x_array)
+        x_array = plain(x_array, layout.typenum)
+        first.run = 0
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, False)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     check_out(out, x_array)
-    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, rstd_array)
+    cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, rstd_array, &first)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
     cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
     cdef fn_batchnorm_bwd op
     op.m = layout.rows
     op.c = op.stride = layout.features
+    op.first = first
     op.dy = cnp.PyArray_DATA(dy_array)
     op.x = cnp.PyArray_DATA(x_array)
     op.mean = <const double *>cnp.PyArray_DATA(mean_array)

@@ -20,6 +20,10 @@
         .bwd_apply_stream = batchnorm_bwd_apply_stream_##dtype,                                                        \
         .scale = batchnorm_scale_##dtype,                                                                              \
         .scale_stream = batchnorm_scale_stream_##dtype,                                                                \
+        .gather = batchnorm_gather_##dtype,                                                                            \
+        .put_rows = batchnorm_put_rows_##dtype,                                                                        \
+        .apply_runs = batchnorm_apply_runs_##dtype,                                                                    \
+        .bwd_apply_runs = batchnorm_bwd_apply_runs_##dtype,                                                            \
         .apply_wide = batchnorm_apply_wide_##dtype,                                                                    \
         .bwd_apply_wide = batchnorm_bwd_apply_wide_##dtype,                                                            \
         .scale_wide = batchnorm_scale_wide_##dtype,                                                                    \

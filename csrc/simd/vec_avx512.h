@@ -122,4 +122,49 @@ static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return _mm
 
 static inline void vec_stream_fence(void) { _mm_sfence(); }
 
+/* Within 128-bit lanes first, then the lanes. */
+static inline void vf32_transpose(vf32 *rows)
+{
+    vf32 pairs[16], fours[16];
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+        fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        const vf32 ab = _mm512_shuffle_f32x4(fours[i], fours[4 + i], 0x44);
+        const vf32 cd = _mm512_shuffle_f32x4(fours[8 + i], fours[12 + i], 0x44);
+        const vf32 ab_high = _mm512_shuffle_f32x4(fours[i], fours[4 + i], 0xEE);
+        const vf32 cd_high = _mm512_shuffle_f32x4(fours[8 + i], fours[12 + i], 0xEE);
+        rows[i] = _mm512_shuffle_f32x4(ab, cd, 0x88);
+        rows[4 + i] = _mm512_shuffle_f32x4(ab, cd, 0xDD);
+        rows[8 + i] = _mm512_shuffle_f32x4(ab_high, cd_high, 0x88);
+        rows[12 + i] = _mm512_shuffle_f32x4(ab_high, cd_high, 0xDD);
+    }
+}
+
+static inline void vf64_transpose(vf64 *rows)
+{
+    vf64 pairs[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm512_unpacklo_pd(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_pd(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        const vf64 ab = _mm512_shuffle_f64x2(pairs[i], pairs[2 + i], 0x44);
+        const vf64 cd = _mm512_shuffle_f64x2(pairs[4 + i], pairs[6 + i], 0x44);
+        const vf64 ab_high = _mm512_shuffle_f64x2(pairs[i], pairs[2 + i], 0xEE);
+        const vf64 cd_high = _mm512_shuffle_f64x2(pairs[4 + i], pairs[6 + i], 0xEE);
+        rows[i] = _mm512_shuffle_f64x2(ab, cd, 0x88);
+        rows[2 + i] = _mm512_shuffle_f64x2(ab, cd, 0xDD);
+        rows[4 + i] = _mm512_shuffle_f64x2(ab_high, cd_high, 0x88);
+        rows[6 + i] = _mm512_shuffle_f64x2(ab_high, cd_high, 0xDD);
+    }
+}
+
 #endif

@@ -105,4 +105,23 @@ static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return vfm
 
 static inline void vec_stream_fence(void) {}
 
+static inline void vf32_transpose(vf32 *rows)
+{
+    const float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(rows[0], rows[1]));
+    const float64x2_t b = vreinterpretq_f64_f32(vtrn2q_f32(rows[0], rows[1]));
+    const float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(rows[2], rows[3]));
+    const float64x2_t d = vreinterpretq_f64_f32(vtrn2q_f32(rows[2], rows[3]));
+    rows[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c));
+    rows[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, d));
+    rows[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
+    rows[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
+}
+
+static inline void vf64_transpose(vf64 *rows)
+{
+    const vf64 a = vzip1q_f64(rows[0], rows[1]), b = vzip2q_f64(rows[0], rows[1]);
+    rows[0] = a;
+    rows[1] = b;
+}
+
 #endif

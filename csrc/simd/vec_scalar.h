@@ -63,4 +63,8 @@ static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return fma
 
 static inline void vec_stream_fence(void) {}
 
+/* lane i of rows[j] becomes lane j of rows[i], of as many rows as there are lanes */
+static inline void vf32_transpose(vf32 *rows) { (void)rows; }
+static inline void vf64_transpose(vf64 *rows) { (void)rows; }
+
 #endif

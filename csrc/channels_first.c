@@ -1,0 +1,244 @@
+/* Sums come from tiles that are gathered into channels-last order (columns.c). A result in channels-first memory is applied run
+ * by run; one that is channels last goes through tiles, too. */
+#include "channels_first.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns.h"
+#include "tree.h"
+#include "work.h"
+
+int fn_channels_first_taken(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
+{
+    const fn_columns plan = fn_columns_plan(m, c, c, dtype);
+    return fn_columns_gathers(&plan);
+}
+
+/* ---- scratch ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    void *block;
+    fn_column_sums sums;
+    fn_coefficients k;
+    double *spare;  /* two arrays */
+    char *samples; /* FN_COLUMN_SAMPLES rows */
+    fn_waiting_slabs *waiting;
+} scratch;
+
+static int allocate(scratch *s, const fn_columns *plan)
+{
+    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
+    const ptrdiff_t real = plan->padded * plan->item_bytes, waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
+    const ptrdiff_t reals = (4 + FN_COLUMN_SAMPLES) * real;
+    s->block = malloc((size_t)(doubles * (ptrdiff_t)sizeof(double) + reals + waiting + plan->cols) + FN_UNIT_BYTES);
+    if (!s->block) return -1;
+    double *d = fn_aligned_up(s->block);
+    s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
+    s->spare = d + 4 * each;
+    char *k = (char *)(d + doubles);
+    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + reals + waiting, 0};
+    s->samples = k + 4 * real;
+    s->waiting = (fn_waiting_slabs *)(k + reals);
+    return 0;
+}
+
+/* Repeats the first c entries of an array over the columns of the folded array. */
+static void repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes)
+{
+    const size_t bytes = (size_t)(plan->c * item_bytes);
+    for (ptrdiff_t i = 1; i < plan->fold; i++) memcpy((char *)array + (size_t)i * bytes, array, bytes);
+}
+
+/* The pivots of an array are those of its sampled rows, each where an array of so many rows has that sample. */
+static void pivots(const scratch *s, const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *x, ptrdiff_t run)
+{
+    const ptrdiff_t row_bytes = plan->c * plan->item_bytes;
+    for (int k = 0; k < FN_COLUMN_SAMPLES; k++)
+        fn_columns_gather(plan, kernels, x, run, fn_sample(plan->m, k), 1, 0, plan->c,
+                          s->samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes);
+    kernels->pivots(s->samples, FN_COLUMN_SAMPLES, plan->c, plan->c, s->k.center);
+    repeat(s->k.center, plan, plan->item_bytes);
+}
+
+/* ---- apply ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const fn_columns *plan;
+    const fn_batchnorm_kernels *kernels;
+    const fn_coefficients *k;
+    const char *x, *dy; /* dy is NULL in a forward */
+    char *out;
+    fn_channels_first first;
+    ptrdiff_t tile, tiles, all; /* of `all` runs or rows, so many are a tile */
+    int stream;
+    /* for wide columns */
+    const double *mean, *rstd;
+    const void *gamma, *beta;
+    const fn_column_sums *sums;
+} apply_task;
+
+static fn_coefficients coefficients_from(const apply_task *t, ptrdiff_t j)
+{
+    const ptrdiff_t at = j * t->plan->item_bytes;
+    return (fn_coefficients){(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
+                             (char *)t->k->slope + at, NULL, 0};
+}
+
+static double parameter(const apply_task *t, const void *array, ptrdiff_t j, double otherwise)
+{
+    return array ? fn_value_at(array, j, t->plan->item_bytes) : otherwise;
+}
+
+/* Channel j of some rows that lie stride elements apart. */
+static void apply_wide(const apply_task *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
+                       ptrdiff_t j)
+{
+    const double gamma = parameter(t, t->gamma, j, 1), inv = 1 / (double)t->plan->m;
+    if (t->dy) {
+        const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
+                               t->rstd[j] * (t->sums->a[j] * inv)};
+        t->kernels->bwd_apply_wide(dy, x, out, rows, stride, &k);
+    } else {
+        t->kernels->apply_wide(x, out, rows, stride, t->mean[j], t->rstd[j], gamma, parameter(t, t->beta, j, 0));
+    }
+}
+
+/* Columns from j on up to the next whose being wide is another. */
+static ptrdiff_t alike(const apply_task *t, ptrdiff_t j, ptrdiff_t end)
+{
+    if (!t->k->wide_count) return end;
+    ptrdiff_t next = j + 1;
+    while (next < end && t->k->wide[next] == t->k->wide[j]) next++;
+    return next;
+}
+
+static int is_wide(const apply_task *t, ptrdiff_t j) { return t->k->wide_count && t->k->wide[j]; }
+
+static void apply_runs(const apply_task *t, ptrdiff_t begin, ptrdiff_t end)
+{
+    const ptrdiff_t run = t->first.run, c = t->plan->c;
+    for (ptrdiff_t next; begin < end; begin = next) {
+        const ptrdiff_t j = begin % c, in = begin * run * t->plan->item_bytes;
+        next = begin - j + alike(t, j, fn_min(c, j + end - begin));
+        const fn_coefficients k = coefficients_from(t, j);
+        if (is_wide(t, j)) {
+            next = begin + 1;
+            apply_wide(t, t->dy ? t->dy + in : NULL, t->x + in, t->out + in, run, 1, j);
+        } else if (t->dy) {
+            t->kernels->bwd_apply_runs(t->dy + in, t->x + in, t->out + in, next - begin, run, &k, t->stream);
+        } else {
+            t->kernels->apply_runs(t->x + in, t->out + in, next - begin, run, &k, t->stream);
+        }
+    }
+}
+
+/* In place, on tiles of rows of `width` columns from column `first` on. */
+static void apply_tile(const apply_task *t, const char *dy, char *x, ptrdiff_t rows, ptrdiff_t first, ptrdiff_t width)
+{
+    const ptrdiff_t size = t->plan->item_bytes;
+    for (ptrdiff_t j = 0, next; j < width; j = next) {
+        next = alike(t, first + j, first + width) - first;
+        const fn_coefficients k = coefficients_from(t, first + j);
+        if (is_wide(t, first + j)) {
+            next = j + 1;
+            apply_wide(t, dy + j * size, x + j * size, x + j * size, rows, width, first + j);
+        } else if (t->dy) {
+            t->kernels->bwd_apply(dy + j * size, x + j * size, x + j * size, rows, width, next - j, &k);
+        } else {
+            t->kernels->apply(x + j * size, x + j * size, rows, width, next - j, &k);
+        }
+    }
+}
+
+static void apply_rows(const apply_task *t, ptrdiff_t row, ptrdiff_t rows)
+{
+    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES];
+    const fn_columns *plan = t->plan;
+    const ptrdiff_t most = fn_min(plan->c, FN_GATHER_BYTES / (t->tile * plan->item_bytes));
+    for (ptrdiff_t j = 0; j < plan->c; j += most) {
+        const ptrdiff_t width = fn_min(most, plan->c - j);
+        fn_columns_gather(plan, t->kernels, t->x, t->first.run, row, rows, j, width, x);
+        if (t->dy) fn_columns_gather(plan, t->kernels, t->dy, t->first.run, row, rows, j, width, dy);
+        apply_tile(t, dy, x, rows, j, width);
+        t->kernels->put_rows(x, t->out + (row * plan->c + j) * plan->item_bytes, rows, width, plan->c, t->stream);
+    }
+}
+
+static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const apply_task *t = arg;
+    for (ptrdiff_t i = begin; i < end; i++) {
+        /* from the end to the front: the end is what the statistics left in the cache */
+        const ptrdiff_t from = (t->tiles - 1 - i) * t->tile, to = fn_min(t->all, from + t->tile);
+        if (t->first.result_too)
+            apply_runs(t, from, to);
+        else
+            apply_rows(t, from, to - from);
+    }
+}
+
+static void apply(apply_task *t)
+{
+    const fn_columns *plan = t->plan;
+    const ptrdiff_t size = plan->item_bytes, run_bytes = t->first.run * size, arrays = t->dy ? 3 : 2;
+    const ptrdiff_t bytes = arrays * plan->m * plan->c * size;
+    t->all = t->first.result_too ? plan->m / t->first.run * plan->c : plan->m;
+    t->tile = t->first.result_too ? fn_max(1, FN_TILE_BYTES / run_bytes) : FN_GATHER_ROWS;
+    t->tiles = fn_ceil_div(t->all, t->tile);
+    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
+                && (t->first.result_too ? run_bytes : plan->c * size) >= FN_GATHER_STREAM_BYTES;
+    fn_share(apply_range, t, t->tiles, bytes);
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
+{
+    fn_batchnorm_fwd op = *given;
+    const fn_columns plan = fn_columns_plan(op.m, op.c, op.c, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    if (!op.mean) op.mean = s.spare;
+    if (!op.rstd) op.rstd = s.spare + plan.padded;
+    pivots(&s, &plan, kernels, op.x, op.first.run);
+    const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .run = op.first.run};
+    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
+    kernels->fwd_coefficients(&op, &s.sums, &s.k);
+    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first,
+                       .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
+    apply(&task);
+    free(s.block);
+    return 0;
+}
+
+int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
+{
+    const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    double *rstd = s.sums.a;
+    kernels->inference_coefficients(op, rstd, s.spare, &s.k);
+    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first,
+                       .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
+    apply(&task);
+    free(s.block);
+    return 0;
+}
+
+int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
+{
+    const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
+    scratch s;
+    if (allocate(&s, &plan)) return -1;
+    memcpy(s.spare, op->mean, (size_t)op->c * sizeof(double));
+    repeat(s.spare, &plan, sizeof(double));
+    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .run = op->first.run};
+    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
+    kernels->bwd_coefficients(op, &s.sums, &s.k);
+    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
+                       .first = op->first, .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
+    apply(&task);
+    free(s.block);
+    return 0;
+}

@@ -121,8 +121,10 @@ typedef struct {
     void (*scale_stream)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                          const fn_coefficients *k);
     /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
-     * and channels: tile[i * width + j] = x[j * run + i]. */
-    void (*gather)(const void *x, void *tile, ptrdiff_t positions, ptrdiff_t run, ptrdiff_t channels, ptrdiff_t width);
+     * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
+     * `ahead` of these are fetched, unless that is 0. */
+    void (*gather)(const void *x, void *tile, ptrdiff_t positions, ptrdiff_t run, ptrdiff_t channels, ptrdiff_t width,
+                   ptrdiff_t ahead);
     /* A tile of whole rows of `width` elements to rows that lie stride elements apart. */
     void (*put_rows)(const void *tile, void *y, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, int stream);
     /* Whole runs that follow each other; coefficients are indexed by run. */

@@ -56,7 +56,7 @@ static void pivots(const scratch *s, const fn_columns *plan, const fn_batchnorm_
     const ptrdiff_t row_bytes = plan->c * plan->item_bytes;
     for (int k = 0; k < FN_COLUMN_SAMPLES; k++)
         fn_columns_gather(plan, kernels, x, run, fn_sample(plan->m, k), 1, 0, plan->c,
-                          s->samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes);
+                          s->samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes, 0);
     kernels->pivots(s->samples, FN_COLUMN_SAMPLES, plan->c, plan->c, s->k.center);
     repeat(s->k.center, plan, plan->item_bytes);
 }
@@ -71,7 +71,7 @@ typedef struct {
     char *out;
     fn_channels_first first;
     ptrdiff_t tile, tiles, all; /* of `all` runs or rows, so many are a tile */
-    int stream;
+    int stream, fetch;
     /* for wide columns */
     const double *mean, *rstd;
     const void *gamma, *beta;
@@ -156,10 +156,11 @@ static void apply_rows(const apply_task *t, ptrdiff_t row, ptrdiff_t rows)
     _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES];
     const fn_columns *plan = t->plan;
     const ptrdiff_t most = fn_min(plan->c, FN_GATHER_BYTES / (t->tile * plan->item_bytes));
+    const ptrdiff_t ahead = t->fetch ? -t->tile : 0;
     for (ptrdiff_t j = 0; j < plan->c; j += most) {
         const ptrdiff_t width = fn_min(most, plan->c - j);
-        fn_columns_gather(plan, t->kernels, t->x, t->first.run, row, rows, j, width, x);
-        if (t->dy) fn_columns_gather(plan, t->kernels, t->dy, t->first.run, row, rows, j, width, dy);
+        fn_columns_gather(plan, t->kernels, t->x, t->first.run, row, rows, j, width, x, ahead);
+        if (t->dy) fn_columns_gather(plan, t->kernels, t->dy, t->first.run, row, rows, j, width, dy, ahead);
         apply_tile(t, dy, x, rows, j, width);
         t->kernels->put_rows(x, t->out + (row * plan->c + j) * plan->item_bytes, rows, width, plan->c, t->stream);
     }
@@ -188,6 +189,7 @@ static void apply(apply_task *t)
     t->tiles = fn_ceil_div(t->all, t->tile);
     t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
                 && (t->first.result_too ? run_bytes : plan->c * size) >= FN_GATHER_STREAM_BYTES;
+    t->fetch = bytes >= FN_FETCH_BYTES;
     fn_share(apply_range, t, t->tiles, bytes);
 }
 

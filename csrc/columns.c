@@ -113,11 +113,11 @@ int fn_columns_gathers(const fn_columns *plan)
 }
 
 void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
-                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile)
+                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile, ptrdiff_t ahead)
 {
     for (const ptrdiff_t end = row + rows; row < end;) {
         const ptrdiff_t sample = row / run, position = row % run, some = fn_min(end - row, run - position);
-        kernels->gather(array + ((sample * plan->c + column) * run + position) * plan->item_bytes, tile, some, run, cols, cols);
+        kernels->gather(array + ((sample * plan->c + column) * run + position) * plan->item_bytes, tile, some, run, cols, cols, ahead);
         tile += some * cols * plan->item_bytes;
         row += some;
     }
@@ -137,9 +137,10 @@ static void sum_gathered(const column_task *task, ptrdiff_t row, ptrdiff_t rows,
         const fn_column_sums to = sums_at(out, j);
         for (ptrdiff_t i = 0; i < rows; i += some) {
             const ptrdiff_t count = fn_min(some, rows - i), from = (row + i) * plan->fold;
-            fn_columns_gather(plan, task->kernels, data->x, data->run, from, count * plan->fold, first, channels, x);
+            const ptrdiff_t ahead = task->fetch ? some * plan->fold : 0;
+            fn_columns_gather(plan, task->kernels, data->x, data->run, from, count * plan->fold, first, channels, x, ahead);
             if (data->dy) {
-                fn_columns_gather(plan, task->kernels, data->dy, data->run, from, count * plan->fold, first, channels, dy);
+                fn_columns_gather(plan, task->kernels, data->dy, data->run, from, count * plan->fold, first, channels, dy, ahead);
                 task->kernels->bwd_sums(dy, x, count, width, width, data->mean + first, 0, &to);
             } else {
                 task->kernels->moments(x, count, width, width, data->pivot + first * size, 0, &to);

@@ -41,9 +41,9 @@ typedef struct {
 /* Whether tiles of channels-first memory can be cut as the plan says. */
 int fn_columns_gathers(const fn_columns *plan);
 
-/* Rows [row, row + rows) of the (m, c) array that lies in channels-first memory, and of them cols columns, as a tile. */
+/* Rows [row, row + rows) of the (m, c) array that lies in channels-first memory, and of them cols columns, as a tile; ahead: as kernels take it. */
 void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
-                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile);
+                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile, ptrdiff_t ahead);
 
 /* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;
  * waiting has an entry for each slice. */

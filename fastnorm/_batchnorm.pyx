@@ -143,7 +143,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     ----------
     x : array_like
         float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
-        and byte order.
+        and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
     gamma, beta : array_like, optional
         Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
     axis : int, optional
@@ -243,7 +243,7 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     ----------
     x : array_like
         float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
-        and byte order.
+        and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
     running_mean, running_var : array_like
         Statistics of shape ``x.shape[axis:]``, read as float64.
     gamma, beta : array_like, optional

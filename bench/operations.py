@@ -41,6 +41,10 @@ class Arrays:
         return fastnorm.layer_norm(self.x, axis=self.axis, return_stats=True)[1:]
 
     @cached_property
+    def root_mean_squares(self) -> np.ndarray:
+        return fastnorm.rms_norm(self.x, axis=self.axis, return_stats=True)[1]
+
+    @cached_property
     def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         return fastnorm.batch_norm(self.x, axis=self.axis, return_stats=True)[1:]
 
@@ -110,6 +114,8 @@ _TABLE = (
         1,
         lambda a: (a.dy, a.x, a.running_mean, a.running_var, a.gamma),
     ),
+    Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
+    Operation("rms_norm_backward", "rmsnorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, a.root_mean_squares, a.gamma)),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}
 

@@ -5,6 +5,7 @@
 
 #include "batchnorm.h"
 #include "layernorm.h"
+#include "rmsnorm.h"
 
 static const struct {
     const char *family;
@@ -12,6 +13,7 @@ static const struct {
 } families[] = {
     {"batchnorm", &fn_batchnorm},
     {"layernorm", &fn_layernorm},
+    {"rmsnorm", &fn_rmsnorm},
 };
 
 const void *fn_drivers_of(const char *family)

@@ -17,6 +17,7 @@ from fastnorm._core import (
     threads,
 )
 from fastnorm._layernorm import layer_norm, layer_norm_backward
+from fastnorm._rmsnorm import rms_norm, rms_norm_backward
 from fastnorm._version import version as __version__
 
 try:
@@ -36,6 +37,8 @@ __all__ = [
     "layer_norm",
     "layer_norm_backward",
     "reference",
+    "rms_norm",
+    "rms_norm_backward",
     "set_cache_limit",
     "set_num_threads",
     "show_config",

@@ -189,22 +189,33 @@ cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *l
     return plain(array, cnp.NPY_DOUBLE)
 
 
+cdef double as_double(object value, str name) except? -1:
+    """A number, infinite if no double is so large."""
+    if PyFloat_CheckExact(value):
+        return PyFloat_AsDouble(value)
+    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
+        try:
+            return float(value)
+        except OverflowError:  # of an integer or a fraction
+            return HUGE_VAL if value > 0 else -HUGE_VAL
+    raise TypeError(f"{name} is {value!r} of type {type_of(value)}, expected a number")
+
+
 cdef double as_number(object value, str name, double highest) except? -1:
     """eps or momentum: a finite number in [0, highest]."""
-    cdef double number
-    if PyFloat_CheckExact(value):
-        number = PyFloat_AsDouble(value)
-    elif isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
-        try:
-            number = float(value)
-        except OverflowError:  # of an integer or a fraction
-            number = HUGE_VAL if value > 0 else -HUGE_VAL
-            value = number
-    else:
-        raise TypeError(f"{name} is {value!r} of type {type_of(value)}, expected a number")
+    cdef double number = as_double(value, name)
     if not (0 <= number <= highest) or number == HUGE_VAL:
         expected = "a finite number >= 0" if highest == HUGE_VAL else f"a number in [0, {highest:g}]"
-        raise ValueError(f"{name} is {value}, expected {expected}")
+        shown = number if number in (HUGE_VAL, -HUGE_VAL) else value
+        raise ValueError(f"{name} is {shown}, expected {expected}")
+    return number
+
+
+cdef double as_finite(object value, str name) except? -1:
+    """offset: any finite number."""
+    cdef double number = as_double(value, name)
+    if not (-HUGE_VAL < number < HUGE_VAL):
+        raise ValueError(f"{name} is {number}, expected a finite number")
     return number
 
 

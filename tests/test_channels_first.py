@@ -17,7 +17,8 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 WITHOUT_COPY = ("batch_norm", "batch_norm_inference", "batch_norm_backward")
 
-# Channels last. Runs of one position to many, whole registers and not; folded arrays, with tails; several slabs and slices.
+# Channels last. Runs of one position to many, whole registers and not; folded arrays, with tails; several slabs and
+# slices.
 SHAPES = [
     (3, 7, 7, 40),
     (2, 4, 5, 3),
@@ -163,7 +164,8 @@ def _onnx_batch_normalization(x, scale, bias, mean, var, epsilon=1e-5, momentum=
     axes = (0, *range(2, x.ndim))
     wide = x.astype(np.float64)
     ours = (wide.mean(axes), wide.var(axes)) if training_mode else (mean, var)
-    ours_mean, ours_var, scale, bias = (a.astype(np.float64).reshape(-1, *(1,) * (x.ndim - 2)) for a in (*ours, scale, bias))
+    per_channel = (-1, *(1,) * (x.ndim - 2))
+    ours_mean, ours_var, scale, bias = (a.astype(np.float64).reshape(per_channel) for a in (*ours, scale, bias))
     y = (wide - ours_mean) / np.sqrt(ours_var + epsilon) * scale + bias
     if not training_mode:
         return y

@@ -38,8 +38,8 @@ ROWS = [*range(1, 71), 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 2048, 204
 CHANNELS = [*range(1, 41), 63, 64, 65, 255, 256, 257, 511, 512, 513, 600, 1025]
 # More than one slab of 256 KB, and 32 of them from 8 MB on; rows of more than 32 KB.
 LARGE_ROWS = [(2100, 64), (5003, 31), (40, 4097), (600, 257), (70_001, 3), (34, 8193), (5000, 430), (3, 20_001)]
-# Rows of a LayerNorm backward up to which it adds plain terms, and a few more: of one to three slices, and of rows beyond
-# 32 KB. Of more rows terms are exact, two at a time.
+# Rows of a LayerNorm backward up to which it adds plain terms, and a few more: of one to three slices, and of rows
+# beyond 32 KB. Of more rows terms are exact, two at a time.
 PLAIN = [(trees.PLAIN_ROWS + k, n) for n in (1, 2, 15, 16, 33, 130, 512, 600, 1031) for k in (-1, 0, 1, 2, 3, 4, 9)]
 PLAIN += [(trees.PLAIN_ROWS + k, n) for n in (4097, 8193) for k in (0, 1)]
 LARGE_COLUMNS = [(2100, 64), (5003, 31), (230, 600), (6001, 24), (70_001, 3), (5000, 430), (300_003, 1), (90_003, 24)]
@@ -51,6 +51,7 @@ SLABS += [(383, 600), (384, 600), (300, 511), (1023, 513)]
 # Few rows, but many slices of columns; from 4096 on the last one may be narrow enough to be folded, were it an array.
 WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025), (33, 4097), (77, 4196), (40, 4104), (64, 4350)]
 
+ROW_OPERATIONS = ["layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"]
 CHANNEL_OPERATIONS = ["batch_norm", "batch_norm_inference", "batch_norm_backward", "batch_norm_inference_backward"]
 
 
@@ -156,14 +157,14 @@ def paired(seed, sizes, others, repeat=1):
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["layer_norm", "layer_norm_backward"])
+@pytest.mark.parametrize("name", ROW_OPERATIONS)
 def test_rows(name, dtype):
     shapes = [(m, n) for n, m in paired(1, LENGTHS, FEW_ROWS, 2)]
     check(name, 2, shapes, dtype)
 
 
 @dtypes
-@pytest.mark.parametrize("name", ["layer_norm", "layer_norm_backward"])
+@pytest.mark.parametrize("name", ROW_OPERATIONS)
 def test_many_rows(name, dtype):
     shapes = [(m, n) for m, n in paired(3, ROWS, [1, 2, 7, 16, 17, 40])] + LARGE_ROWS
     check(name, 4, shapes, dtype)

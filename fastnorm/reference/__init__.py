@@ -20,6 +20,7 @@ from fastnorm.reference._batchnorm import (
     batch_norm_inference_backward,
 )
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
+from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
 __all__ = [
     "batch_norm",
@@ -28,4 +29,6 @@ __all__ = [
     "batch_norm_inference_backward",
     "layer_norm",
     "layer_norm_backward",
+    "rms_norm",
+    "rms_norm_backward",
 ]

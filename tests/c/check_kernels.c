@@ -28,6 +28,7 @@
 #include "../../csrc/cpu.h"
 #include "../../csrc/dispatch.h"
 #include "../../csrc/layernorm.h"
+#include "../../csrc/rmsnorm.h"
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -250,6 +251,20 @@ static int run_batch_norm_inference_backward(const arguments *a)
     return fn_batchnorm.inference_backward(&op, a->dtype);
 }
 
+static int run_rms_norm(const arguments *a)
+{
+    const fn_rmsnorm_fwd op = {.m = a->m, .n = a->n, .x = a->x, .gamma = a->gamma, .offset = a->gamma ? 0.5 : 0,
+                               .eps = a->eps, .y = rooms[OUT].at, .rstd = rooms[OUT_RSTD].at};
+    return fn_rmsnorm.forward(&op, a->dtype);
+}
+
+static int run_rms_norm_backward(const arguments *a)
+{
+    const fn_rmsnorm_bwd op = {.m = a->m, .n = a->n, .dy = a->dy, .x = a->x, .rstd = a->rstd, .gamma = a->gamma,
+                               .dx = rooms[OUT].at, .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL};
+    return fn_rmsnorm.backward(&op, a->dtype);
+}
+
 static const operation operations[] = {
     {"layer_norm", 1, 0, 0, run_layer_norm, {{"y", OUT, 0}, {"mean", OUT_MEAN, 1}, {"rstd", OUT_RSTD, 1}}},
     {"layer_norm_backward", 1, 1, 1, run_layer_norm_backward,
@@ -259,6 +274,8 @@ static const operation operations[] = {
     {"batch_norm_inference", 0, 0, 1, run_batch_norm_inference, {{"y", OUT, 0}}},
     {"batch_norm_backward", 0, 1, 1, run_batch_norm_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
+    {"rms_norm", 1, 0, 0, run_rms_norm, {{"y", OUT, 0}, {"rstd", OUT_RSTD, 1}}},
+    {"rms_norm_backward", 1, 1, 1, run_rms_norm_backward, {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}}},
     {"batch_norm_inference_backward", 0, 1, 1, run_batch_norm_inference_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
 };

@@ -141,6 +141,18 @@ def _draw_inference_backward(x, axis, rng, dy, eps):
     return {"dy": dy} | arguments | {"running_mean": np.where(np.isfinite(rstd), moved, mean)}
 
 
+def _draw_rms_norm(x, axis, rng, dy, eps):
+    gamma = _gamma(rng, x.shape[axis:], x.dtype)
+    return {"x": x, "gamma": gamma, "axis": axis, "eps": eps, "return_stats": True}
+
+
+def _draw_rms_norm_backward(x, axis, rng, dy, eps):
+    _, rstd = reference.rms_norm(x.astype(np.longdouble, order="F"), axis=axis, eps=eps, return_stats=True)
+    with np.errstate(over="ignore"):  # rstd of denormal numbers
+        rstd = rstd.astype(np.float64)
+    return {"dy": dy, "x": x, "rstd": rstd, "gamma": _gamma(rng, x.shape[axis:], x.dtype), "axis": axis}
+
+
 OPERATIONS = (
     Operation(
         name="layer_norm",
@@ -194,6 +206,25 @@ OPERATIONS = (
         data=("x", "dy"),
         parameters=("running_mean", "running_var", "gamma"),
         numbers=("eps",),
+    ),
+    Operation(
+        name="rms_norm",
+        statistics="rows",
+        draw=_draw_rms_norm,
+        outputs=("y", "rstd"),
+        data=("x",),
+        parameters=("gamma",),
+        optional=("gamma",),
+        numbers=("eps",),
+    ),
+    Operation(
+        name="rms_norm_backward",
+        statistics="rows",
+        draw=_draw_rms_norm_backward,
+        outputs=("dx", "dgamma"),
+        data=("x", "dy"),
+        parameters=("rstd", "gamma"),
+        optional=("gamma",),
     ),
 )
 

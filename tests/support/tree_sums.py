@@ -329,8 +329,8 @@ def gradient_terms(dy, x, mean, rstd=None):
 
 
 def pair_times(pair, b):
-    (h, l), p = pair, pair[0] * b
-    return p, product_error(h, b, p) + l * b
+    (hi, lo), p = pair, pair[0] * b
+    return p, product_error(hi, b, p) + lo * b
 
 
 def exact_sum(t, size=4):

@@ -14,6 +14,7 @@ from support.tree_sums import (
     group,
     in_pairs,
     inverse,
+    lane_sum,
     moments,
     round_up,
     row_pivot,
@@ -186,6 +187,63 @@ def slabs_of_rows(shape, real):
     most = min(max(m * n * real.itemsize // 262144, 1), 32)
     slab = round_up(math.ceil(m / most), 16)
     return [(begin, min(begin + slab, m)) for begin in range(0, m, slab)]
+
+
+# ---- RMSNorm ---------------------------------------------------------------------------------------------------------
+
+
+def rms_norm(x, gamma=None, *, eps=1e-5):
+    """y, rstd."""
+    real, n = x.dtype, x.shape[1]
+    s = row_sum((x * x).T)
+    rstd = inverse_root(s * inverse(n), eps)
+    tiny, hiding = (2.0**-120, 1e-30) if real == np.float32 else (2.0**-960, 1e-270)
+    again = ~(s < np.inf) | ((s < n * tiny) & (eps < hiding))
+    scale, r = np.ones(len(x)), rstd.copy()
+    for i in np.flatnonzero(again):
+        scale[i], r[i] = rms_again(x[i], f64(eps))
+    y = x * r.astype(real)[:, None]
+    y = y if gamma is None else y * gamma
+    w = again & ~fits(r) if real == np.float32 else again
+    wide = (f64(x[w]) * scale[w, None]) * r[w, None]
+    y[w] = wide if gamma is None else wide * f64(gamma)
+    return y, r * scale
+
+
+def rms_again(x, eps):
+    """scale and r of one row."""
+    largest, scale = abs(f64(x)).max(), f64(1)
+    if x.dtype == np.float64 and 0 < largest < np.inf:
+        scale = np.ldexp(f64(1), min(1 - int(np.frexp(largest)[1]), 1023))
+    if not eps * scale * scale < np.inf:
+        return f64(1), 1 / np.sqrt(eps)
+    scaled = f64(x) * scale
+    var = lane_sum(x.dtype, scaled * scaled) * inverse(len(x))
+    return scale, inverse_root(var, eps * scale * scale) if var < np.inf else f64(np.nan)
+
+
+def rms_norm_backward(dy, x, rstd, gamma=None):
+    """dx, dgamma."""
+    real, n = x.dtype, x.shape[1]
+    g = dy if gamma is None else dy * gamma
+    s = row_sum((g * x).T)
+    slope = rstd * (rstd * (s * inverse(n)))
+    r = rstd.astype(real)[:, None]
+    dx = g * r - (x * r) * slope.astype(real)[:, None]
+    if real == np.float32:
+        w = ~(moderate(rstd) & below(s))
+    else:
+        w = ~((f64(2.0**-400) <= rstd) & (rstd <= f64(2.0**400)) & (abs(s) < np.inf))
+    dx[w] = rms_wide_rows(f64(dy[w]), f64(x[w]), rstd[w, None], gamma)
+    if gamma is None:
+        return dx, None
+    return dx, exact_gradient(gradient_terms(dy, x, f64(0), rstd[:, None])[0], real)
+
+
+def rms_wide_rows(dy, x, rstd, gamma):
+    g = dy if gamma is None else dy * f64(gamma)
+    slope = rstd * (one_by_one(np.float32, (g * (x * rstd)).T)[:, None] * inverse(x.shape[1]))
+    return rstd * g - (x * rstd) * slope
 
 
 # ---- BatchNorm backward ----------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
-FAMILIES = ["batchnorm", "layernorm", "rmsnorm"]
+FAMILIES = ["batchnorm", "dropout", "layernorm", "rmsnorm"]
 ISAS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISAS |= {"avx2": AVX2, "avx512": AVX512}

@@ -114,6 +114,8 @@ _TABLE = (
         1,
         lambda a: (a.dy, a.x, a.running_mean, a.running_var, a.gamma),
     ),
+    Operation("dropout", "dropout", ROWS, 0, 1, 1, lambda a: (a.x, 0.1, (1, 2))),
+    Operation("dropout_backward", "dropout", ROWS, 0, 1, 1, lambda a: (a.dy, 0.1, (1, 2))),
     Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
     Operation("rms_norm_backward", "rmsnorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, a.root_mean_squares, a.gamma)),
 )

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "batchnorm.h"
+#include "dropout.h"
 #include "layernorm.h"
 #include "rmsnorm.h"
 
@@ -12,6 +13,7 @@ static const struct {
     const void *drivers;
 } families[] = {
     {"batchnorm", &fn_batchnorm},
+    {"dropout", &fn_dropout},
     {"layernorm", &fn_layernorm},
     {"rmsnorm", &fn_rmsnorm},
 };

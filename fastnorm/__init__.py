@@ -16,6 +16,7 @@ from fastnorm._core import (
     show_config,
     threads,
 )
+from fastnorm._dropout import dropout, dropout_backward, dropout_key
 from fastnorm._layernorm import layer_norm, layer_norm_backward
 from fastnorm._rmsnorm import rms_norm, rms_norm_backward
 from fastnorm._version import version as __version__
@@ -32,6 +33,9 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "dropout",
+    "dropout_backward",
+    "dropout_key",
     "empty_cache",
     "get_num_threads",
     "layer_norm",

@@ -179,4 +179,12 @@ static inline void vf64_transpose(vf64 *rows)
     rows[3] = _mm256_permute2f128_pd(b, d, 0x31);
 }
 
+typedef __m256i vu64;
+static inline vu64 vu64_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void vu64_store(uint64_t *p, vu64 a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline vu64 vu64_set1(uint64_t s) { return _mm256_set1_epi64x((long long)s); }
+static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm256_xor_si256(a, b); }
+static inline vu64 vu64_high(vu64 a) { return _mm256_srli_epi64(a, 32); }
+static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm256_mul_epu32(a, b); }
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FN_VF32_LANES 16
 #define FN_VF64_LANES 8
@@ -166,5 +167,13 @@ static inline void vf64_transpose(vf64 *rows)
         rows[6 + i] = _mm512_shuffle_f64x2(ab_high, cd_high, 0xDD);
     }
 }
+
+typedef __m512i vu64;
+static inline vu64 vu64_load(const uint64_t *p) { return _mm512_loadu_si512((const void *)p); }
+static inline void vu64_store(uint64_t *p, vu64 a) { _mm512_storeu_si512((void *)p, a); }
+static inline vu64 vu64_set1(uint64_t s) { return _mm512_set1_epi64((long long)s); }
+static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm512_xor_si512(a, b); }
+static inline vu64 vu64_high(vu64 a) { return _mm512_srli_epi64(a, 32); }
+static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm512_mul_epu32(a, b); }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FN_VF32_LANES 4
 #define FN_VF64_LANES 2
@@ -123,5 +124,13 @@ static inline void vf64_transpose(vf64 *rows)
     rows[0] = a;
     rows[1] = b;
 }
+
+typedef uint64x2_t vu64;
+static inline vu64 vu64_load(const uint64_t *p) { return vld1q_u64(p); }
+static inline void vu64_store(uint64_t *p, vu64 a) { vst1q_u64(p, a); }
+static inline vu64 vu64_set1(uint64_t s) { return vdupq_n_u64(s); }
+static inline vu64 vu64_xor(vu64 a, vu64 b) { return veorq_u64(a, b); }
+static inline vu64 vu64_high(vu64 a) { return vshrq_n_u64(a, 32); }
+static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FN_VF32_LANES 1
 #define FN_VF64_LANES 1
@@ -66,5 +67,15 @@ static inline void vec_stream_fence(void) {}
 /* lane i of rows[j] becomes lane j of rows[i], of as many rows as there are lanes */
 static inline void vf32_transpose(vf32 *rows) { (void)rows; }
 static inline void vf64_transpose(vf64 *rows) { (void)rows; }
+
+/* 64-bit integers, as many as vf64 has lanes */
+typedef uint64_t vu64;
+static inline vu64 vu64_load(const uint64_t *p) { return *p; }
+static inline void vu64_store(uint64_t *p, vu64 a) { *p = a; }
+static inline vu64 vu64_set1(uint64_t s) { return s; }
+static inline vu64 vu64_xor(vu64 a, vu64 b) { return a ^ b; }
+static inline vu64 vu64_high(vu64 a) { return a >> 32; }
+/* the product of the lower halves */
+static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
 
 #endif

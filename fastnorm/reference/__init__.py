@@ -19,6 +19,7 @@ from fastnorm.reference._batchnorm import (
     batch_norm_inference,
     batch_norm_inference_backward,
 )
+from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
@@ -27,6 +28,8 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "dropout",
+    "dropout_backward",
     "layer_norm",
     "layer_norm_backward",
     "rms_norm",

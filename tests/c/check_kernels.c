@@ -27,6 +27,7 @@
 #include "../../csrc/batchnorm.h"
 #include "../../csrc/cpu.h"
 #include "../../csrc/dispatch.h"
+#include "../../csrc/dropout.h"
 #include "../../csrc/layernorm.h"
 #include "../../csrc/rmsnorm.h"
 
@@ -265,6 +266,13 @@ static int run_rms_norm_backward(const arguments *a)
     return fn_rmsnorm.backward(&op, a->dtype);
 }
 
+static int run_dropout(const arguments *a)
+{
+    const fn_dropout_op op = {.n = a->m * a->n, .x = a->x, .y = rooms[OUT].at, .scale = 1 / 0.7,
+                              .key = {(uint64_t)a->m << 40 | 7, (uint64_t)a->n << 50, 1288490189}};
+    return fn_dropout.apply(&op, a->dtype);
+}
+
 static const operation operations[] = {
     {"layer_norm", 1, 0, 0, run_layer_norm, {{"y", OUT, 0}, {"mean", OUT_MEAN, 1}, {"rstd", OUT_RSTD, 1}}},
     {"layer_norm_backward", 1, 1, 1, run_layer_norm_backward,
@@ -274,6 +282,7 @@ static const operation operations[] = {
     {"batch_norm_inference", 0, 0, 1, run_batch_norm_inference, {{"y", OUT, 0}}},
     {"batch_norm_backward", 0, 1, 1, run_batch_norm_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
+    {"dropout", 1, 0, 0, run_dropout, {{"y", OUT, 0}}},
     {"rms_norm", 1, 0, 0, run_rms_norm, {{"y", OUT, 0}, {"rstd", OUT_RSTD, 1}}},
     {"rms_norm_backward", 1, 1, 1, run_rms_norm_backward, {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}}},
     {"batch_norm_inference_backward", 0, 1, 1, run_batch_norm_inference_backward,

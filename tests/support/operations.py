@@ -230,5 +230,5 @@ OPERATIONS = (
 
 BY_NAME = {op.name: op for op in OPERATIONS}
 
-TESTED_ALONE: tuple[str, ...] = ()
+TESTED_ALONE: tuple[str, ...] = ("dropout", "dropout_backward")
 """Public operations that normalize nothing along an axis: all their tests are in tests/test_<family>.py."""

@@ -11,7 +11,7 @@
 #   make asan      the tests against an extension built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
 #   make trust     what proves the promises of docs/trust.md and takes long: tsan, emulate, fuzz, slow, parallel
-#   make wheel     dist/*.whl      make sdist     dist/*.tar.gz
+#   make wheel     dist/*.whl      make sdist     dist/*.tar.gz     make wheels   those for publishing
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
 .PHONY: test bench curves report accuracy examples tsan emulate analyze asan asan-fuzz fuzz trust slow parallel \
-  wheel sdist clean
+  wheel wheels sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -94,6 +94,11 @@ slow: $(VENV)/installed $(VENV)/for-test
 PARALLEL := batchnorm edges gradients layernorm layouts operations overlap running_statistics thread_count validation
 parallel: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest --parallel-threads=4 $(PARALLEL:%=tests/test_%.py) $(PYTEST_OPTIONS)
+
+# For publishing, by a compiler that serves old Linux and other processors.
+wheels: $(VENV)/bin/python
+	$(BIN)/pip install --quiet "rich>=13.7"
+	$(BIN)/python packaging/wheels.py $(WHEELS_OPTIONS)
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -5,7 +5,7 @@ libraries, which setuptools can build with flags of their own. Only fastnorm._co
 """
 
 import os
-import platform
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
@@ -26,10 +26,11 @@ AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
 FAMILIES = ["batchnorm", "dropout", "layernorm", "rmsnorm"]
+MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
 ISAS = {"baseline": []}
-if platform.machine() in ("x86_64", "AMD64"):
+if MACHINE in ("x86_64", "AMD64"):
     ISAS |= {"avx2": AVX2, "avx512": AVX512}
-elif platform.machine() in ("aarch64", "arm64"):
+elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
 SHARED = ["buffers", "channels_first", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count"]
@@ -72,12 +73,17 @@ class BuildLibraries(build_clib):
         build_clib.build_libraries(command, [library])
 
 
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+LIMITED = os.environ.get("FASTNORM_LIMITED_API", "")  # such as 3.12: one wheel for this Python and all later ones
+LIMITED_MACROS = [("Py_LIMITED_API", "0x03{:02X}0000".format(int(LIMITED.split(".")[1])))] if LIMITED else []
+
 EXTENSIONS = [
     Extension(
         f"fastnorm.{name}",
         [f"fastnorm/{name}.pyx"],
         include_dirs=["csrc", numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
+        define_macros=[*MACROS, *LIMITED_MACROS],
+        py_limited_api=bool(LIMITED),
         extra_compile_args=["-O3", *HIDDEN, *EXTRA],
         extra_link_args=["-pthread", "-lm", *EXTRA],
         depends=HEADERS,
@@ -86,6 +92,7 @@ EXTENSIONS = [
 ]
 
 setup(
+    options={"bdist_wheel": {"py_limited_api": "cp" + LIMITED.replace(".", "")}} if LIMITED else {},
     cmdclass={"build_clib": BuildLibraries},
     libraries=LIBRARIES,
     ext_modules=cythonize(

@@ -54,10 +54,10 @@ build() {
         $compiler $extra "$folder"/*.o -lpthread -lm -o "$folder/check" || { fail "$name" "does not build"; exit 1; }
 }
 
-# transpose COMPILER TABLE [EMULATOR]: that word of the vocabulary
-transpose() {
-    $1 $exact $extra ${flags[$2]} -include "csrc/isa/${2/emulated/avx512}.h" tests/c/check_transpose.c -lm \
-        -o "$work/transpose" && ${3-} "$work/transpose" || fail "$2" "transpose"
+# alone PROGRAM COMPILER TABLE [EMULATOR]: check_PROGRAM.c, which checks words of the vocabulary
+alone() {
+    $2 $exact $extra ${flags[$3]} -include "csrc/isa/${3/emulated/avx512}.h" -Icsrc "tests/c/check_$1.c" -lm \
+        -o "$work/alone" && ${4-} "$work/alone" || fail "$3" "$1"
 }
 
 # run NAME TABLES COMMAND...: the tables that have to be in use, and how to run
@@ -217,7 +217,10 @@ on_x86() {
     build gcc gcc baseline avx2 avx512
     look_at_code "$work/gcc"
     run gcc "$native" "$work/gcc/check"
-    for table in $native $emulated; do transpose gcc "$table"; done
+    for table in $native $emulated; do
+        alone transpose gcc "$table"
+        alone dropout gcc "$table"
+    done
     run "1 in 9" "$native" "$work/gcc/check" $sample
     if [[ $emulated ]]; then
         mkdir "$work/simde"
@@ -265,7 +268,8 @@ on_aarch64() {
     extra=-static
     build aarch64 aarch64-linux-gnu-gcc baseline neon
     run aarch64 "baseline neon" qemu-aarch64-static "$work/aarch64/check" $sample
-    transpose aarch64-linux-gnu-gcc neon qemu-aarch64-static
+    alone transpose aarch64-linux-gnu-gcc neon qemu-aarch64-static
+    alone dropout aarch64-linux-gnu-gcc neon qemu-aarch64-static
     local object
     for object in "$work"/aarch64/isa_neon_*.o; do
         ! contains aarch64-linux-gnu-objdump "$object" '\s(fml[as].*\.4?[24]s|fn?m(add|sub)\s)' ||

@@ -20,6 +20,7 @@ cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
 cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
 cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows)
 cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) except -1
+cdef double as_double(object value, str name) except? -1
 cdef double as_number(object value, str name, double highest) except? -1
 cdef double as_finite(object value, str name) except? -1
 cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1

@@ -2,9 +2,10 @@
 
 cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
+from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastnorm._arguments cimport as_input, as_number, check_out, deliver, place_result
+from fastnorm._arguments cimport as_double, as_input, check_out, deliver, place_result
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "dropout.h" nogil:
@@ -54,13 +55,15 @@ cdef tuple as_key(object key):
 
 
 cdef double as_probability(object p) except? -1:
-    cdef double number = as_number(p, "p", 1)
-    if number == 1:
-        raise ValueError(f"p is {p}, expected a number in [0, 1)")
+    cdef double number = as_double(p, "p")
+    if not 0 <= number < 1:
+        shown = p if isfinite(number) else number  # Python prints no integer of thousands of digits
+        raise ValueError(f"p is {shown}, expected a number in [0, 1)")
     return number
 
 
-cdef object apply(object x, str name, object p, tuple key, object out, bint return_mask):
+cdef object apply(object x, str name, object p, object key, object out, bint return_mask):
+    """key: (seed, offset), checked, or a generator."""
     cdef cnp.ndarray x_array = as_input(x, name)
     cdef double probability = as_probability(p)
     check_out(out, x_array)
@@ -74,7 +77,8 @@ cdef object apply(object x, str name, object p, tuple key, object out, bint retu
     op.y = cnp.PyArray_DATA(y)
     op.scale = 1 / (1 - probability)
     op.mask = NULL if mask is None else <unsigned char *>cnp.PyArray_DATA(mask)
-    op.key.seed, op.key.offset = key
+    # a call that is refused above has drawn nothing
+    op.key.seed, op.key.offset = key if isinstance(key, tuple) else dropout_key(key)
     op.key.threshold = <uint32_t>min(round(probability * 4294967296.0), 4294967295)
     cdef PyThreadState *released = release_if_long(n, 4, dtype)
     finish(released, drivers.apply(&op, dtype))
@@ -132,7 +136,7 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     Returns
     -------
     y : ndarray
-        Of x's shape and dtype; ``out`` if that was given. Dropped elements are +0, whatever x is there.
+        Of x's shape and dtype; ``out`` if that was given. Dropped elements are +0, also where x is NaN or infinite.
     mask : ndarray
         Only with ``return_mask``: one bit for each element, 1 where it is kept, as ``numpy.packbits(kept.ravel(),
         bitorder="little")`` has them; uint8 of shape ``((x.size + 7) // 8,)``. Nothing needs it: the key gives the mask.
@@ -163,9 +167,7 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     >>> fastnorm.dropout(np.ones(8), 0.5, (1, 0))
     array([2., 2., 2., 2., 2., 2., 0., 2.])
     """
-    if isinstance(key, np.random.Generator):
-        key = dropout_key(key)
-    return apply(x, "x", p, as_key(key), out, return_mask)
+    return apply(x, "x", p, key if isinstance(key, np.random.Generator) else as_key(key), out, return_mask)
 
 
 def dropout_backward(dy, p, key, *, out=None):

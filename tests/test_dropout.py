@@ -1,20 +1,24 @@
 """Dropout: the mask is what the key says, everywhere; y and dx are x and dy with it."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
 
 import fastnorm
 from fastnorm import reference
-from support import philox
+from support import philox, processes
 from support.arrays import DTYPES, LAYOUTS, WRITEABLE_LAYOUTS, assert_same_bits
+from support.guarded import Guarded
 from support.isas import ISAS, using
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 KEYS = [(0, 0), (1, 0), (0, 1), (2**64 - 1, 2**64 - 1), (0x299F31D0A4093822, 0x0370734413198A2E)]
 # Around blocks of four, bytes of the mask, what is drawn at a time, and what a thread takes.
-SIZES = [*range(1, 70), 255, 256, 257, 511, 513, 1000, 8191, 8192, 8193, 20_001]
+SIZES = [*range(301), 511, 512, 513, 767, 768, 769, 1000, 8191, 8192, 8193, 20_001]
+
+GUARDED_SIZES = [*range(1, 70), 255, 256, 257, 300, 511, 513, 900]
 
 
 def kept(size, p, key):
@@ -147,6 +151,44 @@ def test_the_ends_of_p(dtype, rng):
     assert not fastnorm.dropout(x, np.nextafter(1, 0), (1, 2)).any()
 
 
+@pytest.mark.parametrize("near", [0, 1, 2, 3])
+def test_a_word_that_is_the_threshold_keeps(near, isa):
+    """p * 2**32 is rounded, half to even: no rate could show it."""
+    for i in range(near, 400, 4):
+        word = philox.word(i, 1, 2)
+        for halves in range(-4, 5):
+            p = (word + halves / 2) / 2**32
+            _, mask = fastnorm.dropout(np.zeros(i + 1, np.float32), p, (1, 2), return_mask=True)
+            keeps = halves <= 0 or (halves == 1 and word % 2 == 0)
+            assert mask[i // 8] >> i % 8 == keeps
+
+
+@dtypes
+def test_the_scale_is_rounded_once(dtype, rng):
+    x = rng.standard_normal(1000).astype(dtype)
+    for p in [0.1, 1 / 3, 0.7, 0.9, 1 - 2**-20, *rng.uniform(size=20)]:
+        y, mask = fastnorm.dropout(x, p, (3, 1), return_mask=True)
+        bits = np.unpackbits(mask, count=x.size, bitorder="little").astype(bool)
+        assert_same_bits({"y": y}, {"y": np.where(bits, x * dtype(1 / (1 - float(p))), dtype(0))})
+
+
+def call_with_guards(isa):
+    with using(isa):
+        rooms = Guarded(8 * 900), Guarded(8 * 900)
+        for n, dtype, place, offset in itertools.product(GUARDED_SIZES, DTYPES, ("at_end", "at_begin"), (0, 8, 24)):
+            x, out = (getattr(room, place)((n,), dtype, offset) for room in rooms)
+            x[:] = 1
+            print(n, dtype, place, offset, flush=True)
+            fastnorm.dropout(x, 0.3, (1, 2), out=out, return_mask=True)
+            assert (x == 1).all() and all(room.gap_is_whole() for room in rooms)
+
+
+@pytest.mark.unsanitized("guard pages need no sanitizer")
+def test_nothing_beyond_the_ends(isa):
+    result = processes.run(call_with_guards, isa)
+    assert result.returncode == 0, f"status {result.returncode} in {result.stdout.splitlines()[-1:]}: {result.stderr}"
+
+
 @dtypes
 def test_what_is_dropped_does_not_matter(dtype):
     x = np.array([np.nan, np.inf, -np.inf, -1.0] * 50, dtype)
@@ -165,6 +207,16 @@ def test_a_generator_gives_a_key():
     assert np.array_equal(fastnorm.dropout(x, 0.5, tuple(map(np.uint64, key))), fastnorm.dropout(x, 0.5, key))
 
 
+@pytest.mark.parametrize(
+    "x, p, out", [(None, 0.5, None), (np.ones(3), 1, None), (np.ones(3), 0.5, np.ones(2))], ids=["x", "p", "out"]
+)
+def test_a_refused_call_draws_nothing_from_a_generator(x, p, out):
+    rng, fresh = np.random.default_rng(5), np.random.default_rng(5)
+    with pytest.raises((TypeError, ValueError)):
+        fastnorm.dropout(x, p, rng, out=out)
+    assert rng.bit_generator.state == fresh.bit_generator.state
+
+
 def test_empty_arrays_integers_and_lists():
     y, mask = fastnorm.dropout(np.empty((0, 3), np.float32), 0.5, (1, 2), return_mask=True)
     assert y.shape == (0, 3) and y.dtype == np.float32 and mask.shape == (0,)
@@ -178,8 +230,11 @@ def test_empty_arrays_integers_and_lists():
     "arguments, error, message",
     [
         ((np.ones(3), 1, (1, 2)), ValueError, r"p is 1, expected a number in \[0, 1\)"),
-        ((np.ones(3), -0.1, (1, 2)), ValueError, "p is -0.1, expected"),
-        ((np.ones(3), np.nan, (1, 2)), ValueError, "p is nan, expected"),
+        ((np.ones(3), -0.1, (1, 2)), ValueError, r"p is -0.1, expected a number in \[0, 1\)"),
+        ((np.ones(3), 1.5, (1, 2)), ValueError, r"p is 1.5, expected a number in \[0, 1\)"),
+        ((np.ones(3), np.inf, (1, 2)), ValueError, r"p is inf, expected a number in \[0, 1\)"),
+        ((np.ones(3), 10**5000, (1, 2)), ValueError, r"p is inf, expected a number in \[0, 1\)"),
+        ((np.ones(3), np.nan, (1, 2)), ValueError, r"p is nan, expected a number in \[0, 1\)"),
         ((np.ones(3), "x", (1, 2)), TypeError, "p is 'x' of type str, expected a number"),
         ((np.ones(3), 0.5, 3), TypeError, r"key is 3 of type int, expected \(seed, offset\)"),
         ((np.ones(3), 0.5, (1, 2, 3)), ValueError, "key has 3 elements, expected two"),
@@ -190,11 +245,17 @@ def test_empty_arrays_integers_and_lists():
         ((None, 0.5, (1, 0)), TypeError, "x is None"),
         ((np.ones(3, complex), 0.5, (1, 0)), TypeError, "x has dtype complex128"),
     ],
-    ids=str,
 )
 def test_refusals(arguments, error, message):
     with pytest.raises(error, match=message):
         fastnorm.dropout(*arguments)
+
+
+def test_messages_of_the_backward_name_dy():
+    with pytest.raises(ValueError, match="dy is 0-d"):
+        fastnorm.dropout_backward(np.float64(1), 0.5, (1, 0))
+    with pytest.raises(TypeError, match="dy is None"):
+        fastnorm.dropout_backward(None, 0.5, (1, 0))
 
 
 def test_backward_takes_no_generator():

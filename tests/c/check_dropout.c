@@ -1,5 +1,5 @@
-/* Philox 4x32-10 of the vocabulary that -include isa/<isa>.h chooses: the published vectors, and masks at places that no
- * array reaches, where the number of a block takes a second word. */
+/* Philox 4x32-10 of the vocabulary that -include isa/<isa>.h chooses: the published vectors, and masks at places that
+ * no array reaches, where the number of a block takes a second word. */
 #include <stdio.h>
 
 #include "../../csrc/kernels/dropout.c"
@@ -78,8 +78,8 @@ static void check_range(ptrdiff_t first)
 int main(void)
 {
     const ptrdiff_t carry = (ptrdiff_t)1 << 34; /* here the number of a block takes a second word */
-    const ptrdiff_t places[] = {0, FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK,
-                                PTRDIFF_MAX / FN_DROPOUT_BLOCK * FN_DROPOUT_BLOCK - N / FN_DROPOUT_BLOCK * FN_DROPOUT_BLOCK};
+    const ptrdiff_t last = (PTRDIFF_MAX - N) / FN_DROPOUT_BLOCK * FN_DROPOUT_BLOCK;
+    const ptrdiff_t places[] = {0, FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK, last};
     check_vectors();
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) check_range(places[i]);
     printf("dropout: %d wrong\n", failures);

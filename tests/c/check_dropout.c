@@ -79,7 +79,8 @@ int main(void)
 {
     const ptrdiff_t carry = (ptrdiff_t)1 << 34; /* here the number of a block takes a second word */
     const ptrdiff_t last = (PTRDIFF_MAX - N) / FN_DROPOUT_BLOCK * FN_DROPOUT_BLOCK;
-    const ptrdiff_t places[] = {0, FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK, last};
+    const ptrdiff_t places[] = {0, FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK,
+                                last};
     check_vectors();
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) check_range(places[i]);
     printf("dropout: %d wrong\n", failures);

@@ -5,7 +5,7 @@
 #   make curves    build, install, measure along sizes: two pictures
 #   make report    bench on one thread and curves, into docs/
 #   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
-#   make examples  build, install, train on real data
+#   make examples  build, install, train on real data     make why   textbooks' claims, measured: docs/why.md
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
 #   make analyze   static analysis of the C parts
 #   make asan      the tests against an extension built with AddressSanitizer and UndefinedBehaviorSanitizer
@@ -21,7 +21,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench curves report accuracy examples tsan emulate analyze asan asan-fuzz fuzz trust slow parallel \
+.PHONY: test bench curves report accuracy examples why tsan emulate analyze asan asan-fuzz fuzz trust slow parallel \
   wheel wheels sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
@@ -41,6 +41,9 @@ report: $(VENV)/installed $(VENV)/for-bench
 examples: $(VENV)/installed $(VENV)/for-examples
 	$(BIN)/python examples/digits.py
 	$(BIN)/python examples/digits_rows.py
+
+why: $(VENV)/installed $(VENV)/for-examples
+	$(BIN)/python examples/why.py --page docs
 
 accuracy: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python accuracy.py $(ACCURACY_OPTIONS)

@@ -1,4 +1,4 @@
-"""What both examples share: the digits, the loss, the training loop and the search for a rate.
+"""What the examples share: the digits, the loss, the training loop and the search for a rate.
 
 A network here is any object with
 
@@ -79,8 +79,28 @@ class History:
         return next((i for i, value in enumerate(self.test, 1) if value >= GOAL), np.inf)
 
 
-def train(network, digits: Digits, *, rate: float, epochs: int, batch: int, seed: int) -> History:
+def descend(params: list[np.ndarray], grads: list[np.ndarray], rate: float) -> None:
     """Plain stochastic gradient descent: one fixed rate, no momentum, no decay."""
+    for param, grad in zip(params, grads, strict=True):
+        param -= rate * grad
+
+
+def global_norm(grads: list[np.ndarray]) -> float:
+    """The norm of all gradients together."""
+    return float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads)))
+
+
+def train(
+    network,
+    digits: Digits,
+    *,
+    rate: float,
+    epochs: int,
+    batch: int,
+    seed: int,
+    step: Callable[[list[np.ndarray], list[np.ndarray], float], None] = descend,
+) -> History:
+    """Train on batches in an order drawn from `seed`; `step(params, grads, rate)` moves the parameters."""
     rng = np.random.default_rng(seed)
     history = History([], [], [])
     start = perf_counter()
@@ -93,8 +113,7 @@ def train(network, digits: Digits, *, rate: float, epochs: int, batch: int, seed
                 pick = order[first : first + batch]
                 logits = network.forward(digits.train.x[pick], training=True)
                 loss, dlogits = softmax_cross_entropy(logits, digits.train.labels[pick])
-                for param, grad in zip(network.params, network.backward(dlogits), strict=True):
-                    param -= rate * grad
+                step(network.params, network.backward(dlogits), rate)
                 losses.append(loss)
             history.loss.append(float(np.mean(losses)))
             history.validation.append(accuracy(network, digits.validation))

@@ -1,0 +1,67 @@
+"""L1 and L2 penalties on a linear classifier: how large its weights are, and how many are exactly 0."""
+
+import numpy as np
+
+from claims import SEEDS, STYLES, Finding, is_larger, spread
+from layers import Linear, Network
+from training import Digits, descend, train
+
+CLAIM = "An L1 penalty makes weights exactly zero, an L2 penalty only small."
+STRENGTH_L1, STRENGTH_L2 = 0.002, 0.01
+# All digits at once: the noise of small batches moves weights away from 0 that a penalty has put there.
+OPTIONS = {"epochs": 500, "batch": 1197, "rate": 0.5}
+
+
+def with_l2(params, grads, rate: float) -> None:
+    grads[0] += STRENGTH_L2 * params[0]
+    descend(params, grads, rate)
+
+
+def with_l1(params, grads, rate: float) -> None:
+    """The penalty's gradient, sign(w), which never comes to rest at 0."""
+    grads[0] += STRENGTH_L1 * np.sign(params[0])
+    descend(params, grads, rate)
+
+
+def with_soft_threshold(params, grads, rate: float) -> None:
+    """The proximal step (Daubechies, Defrise and De Mol 2004) in place of that gradient."""
+    descend(params, grads, rate)
+    weights, step = params[0], rate * STRENGTH_L1
+    weights -= np.clip(weights, -step, step)
+
+
+KINDS = {
+    "no penalty": descend,
+    "L2": with_l2,
+    "L1, by its gradient": with_l1,
+    "L1, by its proximal step": with_soft_threshold,
+}
+RUNS = len(KINDS) * len(SEEDS)
+
+
+def measure(digits: Digits, advance) -> Finding:
+    rows, zeros, weights = [], {}, {}
+    for name, step in KINDS.items():
+        networks = [Network([Linear(np.random.default_rng(seed), 64, 10, gain=1)]) for seed in SEEDS]
+        test = []
+        for seed, network in zip(SEEDS, networks, strict=True):
+            test.append(train(network, digits, seed=seed, step=step, **OPTIONS).test[-1])
+            advance()
+        weights[name] = np.array([network.params[0] for network in networks])
+        zeros[name] = (weights[name] == 0).mean(axis=(1, 2))
+        small = (np.abs(weights[name]) < 0.01).mean(axis=(1, 2))
+        rows.append([name, spread(zeros[name], percent=True), spread(small, percent=True), spread(test, percent=True)])
+    exact, by_l2 = zeros["L1, by its proximal step"], zeros["L2"]
+    verdict = (
+        f"With L1 by its proximal step {np.mean(exact):.0%} of the weights are exactly zero, with L2 "
+        f"{np.mean(by_l2):.0%}: {'it shows' if is_larger(exact, by_l2) else 'it does not show'}. The gradient of L1 "
+        f"alone leaves {np.mean(zeros['L1, by its gradient']):.0%}: the zeros come from the proximal step."
+    )
+    finding = Finding(["", "weights exactly 0", "weights below 0.01", "test accuracy"], rows, verdict)
+    bins = np.linspace(-0.5, 0.5, 51)
+    for axes, name in zip(finding.figure.subplots(1, 4, sharey=True), KINDS, strict=True):
+        axes.hist(weights[name].ravel(), bins, color=STYLES[1]["color"])
+        axes.set(title=name, xlabel="weight", yscale="log")
+        axes.title.set_fontsize(10)
+        axes.spines[["top", "right"]].set_visible(False)
+    return finding

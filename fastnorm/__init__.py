@@ -1,4 +1,4 @@
-"""BatchNorm and LayerNorm for NumPy, forward and backward, at the speed of memory."""
+"""BatchNorm, LayerNorm, RMSNorm and dropout for NumPy, forward and backward, at the speed of memory."""
 
 from fastnorm import reference
 from fastnorm._batchnorm import (

@@ -124,7 +124,7 @@ static int backward(const fn_rmsnorm_bwd *op, fn_dtype dtype)
                      .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
                      .exact = dtype == FN_FLOAT64,
                      .waiting = &waiting};
-    task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_GROUP_ROWS);
+    task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_EXACT_ROWS);
     task.slabs = fn_ceil_div(op->m, task.slab_rows);
     void *block = op->gamma ? malloc((size_t)(2 * task.slabs * task.padded) * sizeof(double) + FN_UNIT_BYTES) : NULL;
     if (op->gamma && !block) return -1;

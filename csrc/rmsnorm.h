@@ -31,7 +31,7 @@ typedef struct {
     /* Rows [begin, end) of y and rstd. */
     void (*forward)(const fn_rmsnorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
     /* Rows [begin, end) of dx. Their share of dgamma, column by column, is added to hi + lo, arrays of n with room for a
-     * register that begins at the last; float32 leaves lo alone. begin is a multiple of FN_GROUP_ROWS. */
+     * register that begins at the last; float32 leaves lo alone. begin is a multiple of FN_EXACT_ROWS. */
     void (*backward)(const fn_rmsnorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, double *hi, double *lo);
 } fn_rmsnorm_kernels;
 

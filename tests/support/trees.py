@@ -176,16 +176,16 @@ def gradient(t, wide, real):
     return slabs[0].total.astype(real)
 
 
-def exact_gradient(t, real):
-    slabs = [exact_sum(t[begin:end], 2) for begin, end in slabs_of_rows(t.hi.shape, real)]
+def exact_gradient(t, real, multiple=16):
+    slabs = [exact_sum(t[begin:end], 2) for begin, end in slabs_of_rows(t.hi.shape, real, multiple)]
     in_pairs(slabs)
     return slabs[0].total.astype(real)
 
 
-def slabs_of_rows(shape, real):
+def slabs_of_rows(shape, real, multiple=16):
     m, n = shape
     most = min(max(m * n * real.itemsize // 262144, 1), 32)
-    slab = round_up(math.ceil(m / most), 16)
+    slab = round_up(math.ceil(m / most), multiple)
     return [(begin, min(begin + slab, m)) for begin in range(0, m, slab)]
 
 
@@ -237,7 +237,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None):
     dx[w] = rms_wide_rows(f64(dy[w]), f64(x[w]), rstd[w, None], gamma)
     if gamma is None:
         return dx, None
-    return dx, exact_gradient(gradient_terms(dy, x, f64(0), rstd[:, None])[0], real)
+    return dx, exact_gradient(gradient_terms(dy, x, f64(0), rstd[:, None])[0], real, multiple=2)
 
 
 def rms_wide_rows(dy, x, rstd, gamma):

@@ -14,50 +14,12 @@
 
 FN_TABLES(batchnorm)
 
-/* ---- scratch: one block, carved up ------------------------------------------------------------------------------- */
-
-/* What a block of a wide array needs is on the stack, so that it cannot fail. */
-enum { LOCAL_BYTES = 42 << 10 };
-
-typedef struct {
-    char *block; /* NULL: local */
-    fn_column_sums sums;
-    fn_coefficients k;
-    double *spare; /* more arrays */
-    fn_waiting_slabs *waiting;
-    _Alignas(FN_UNIT_BYTES) char local[LOCAL_BYTES];
-} scratch;
-
-static int allocate(scratch *s, const fn_columns *plan, ptrdiff_t spare)
-{
-    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + spare * plan->padded;
-    const ptrdiff_t real = plan->padded * plan->item_bytes;
-    const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
-    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 4 * real + waiting + plan->cols;
-    s->block = bytes > LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
-    if (bytes > LOCAL_BYTES && !s->block) return -1;
-    double *d = fn_aligned_up(s->block ? s->block : s->local);
-    s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
-    s->spare = d + 4 * each;
-    char *k = (char *)(d + doubles);
-    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real + waiting, 0};
-    s->waiting = (fn_waiting_slabs *)(k + 4 * real);
-    return 0;
-}
-
-/* Repeats the first c entries of an array over all the columns of the folded array. */
-static void repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes)
-{
-    const size_t bytes = (size_t)(plan->c * item_bytes);
-    for (ptrdiff_t i = 1; i < plan->fold; i++) memcpy((char *)array + (size_t)i * bytes, array, bytes);
-}
-
 static void repeat_coefficients(const fn_coefficients *k, const fn_columns *plan)
 {
-    repeat(k->center, plan, plan->item_bytes);
-    repeat(k->scale, plan, plan->item_bytes);
-    repeat(k->offset, plan, plan->item_bytes);
-    repeat(k->slope, plan, plan->item_bytes);
+    fn_columns_repeat(k->center, plan, plan->item_bytes);
+    fn_columns_repeat(k->scale, plan, plan->item_bytes);
+    fn_columns_repeat(k->offset, plan, plan->item_bytes);
+    fn_columns_repeat(k->slope, plan, plan->item_bytes);
 }
 
 /* ---- apply ------------------------------------------------------------------------------------------------------- */
@@ -94,7 +56,7 @@ static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows,
         t->kernels->bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
     } else {
         t->kernels->apply_wide(t->x + in, t->out + in, rows, t->stride, t->mean[j], t->rstd[j], gamma,
-                                         parameter(t->beta, j, t->item_bytes, 0));
+                               parameter(t->beta, j, t->item_bytes, 0));
     }
 }
 
@@ -110,8 +72,7 @@ static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, pt
         (t->stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(
             t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
     else
-        (t->stream ? kernels->apply_stream : kernels->apply)(t->x + in, t->out + in, rows, t->stride,
-                                                                                 cols, &k);
+        (t->stream ? kernels->apply_stream : kernels->apply)(t->x + in, t->out + in, rows, t->stride, cols, &k);
 }
 
 /* Runs of plain columns and single wide ones, in turn. */
@@ -204,12 +165,12 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op.m, op.c, op.stride, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 2)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
     kernels->pivots(op.x, op.m, op.stride, op.c, s.k.center);
-    repeat(s.k.center, &plan, plan.item_bytes);
+    fn_columns_repeat(s.k.center, &plan, plan.item_bytes);
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
@@ -224,8 +185,8 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 2)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
     apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
@@ -239,11 +200,11 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 2)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2)) return -1;
     double *mean = s.spare;
     memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
-    repeat(mean, &plan, sizeof(double));
+    fn_columns_repeat(mean, &plan, sizeof(double));
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
@@ -259,15 +220,15 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dty
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
-    scratch s;
-    if (allocate(&s, &plan, 3)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 3)) return -1;
     double *mean = s.spare, *factor = s.spare + plan.padded, *rstd = s.spare + 2 * plan.padded;
     memcpy(mean, op->running_mean, (size_t)op->c * sizeof(double));
     kernels->inference_bwd_coefficients(op, rstd, factor, &s.k);
-    repeat(mean, &plan, sizeof(double));
-    repeat(factor, &plan, sizeof(double));
-    repeat(s.k.scale, &plan, plan.item_bytes);
-    if (s.k.wide_count) repeat(s.k.wide, &plan, 1);
+    fn_columns_repeat(mean, &plan, sizeof(double));
+    fn_columns_repeat(factor, &plan, sizeof(double));
+    fn_columns_repeat(s.k.scale, &plan, plan.item_bytes);
+    if (s.k.wide_count) fn_columns_repeat(s.k.wide, &plan, 1);
     apply_task task = {.kernels = kernels, .k = &s.k, .dy = op->dy, .out = op->dx, .rows = plan.rows, .stride = plan.stride,
                        .item_bytes = plan.item_bytes, .factor = factor};
     const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma ? 3 : 2;

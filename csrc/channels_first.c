@@ -15,50 +15,17 @@ int fn_channels_first_taken(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
     return fn_columns_gathers(&plan);
 }
 
-/* ---- scratch ----------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    void *block;
-    fn_column_sums sums;
-    fn_coefficients k;
-    double *spare;  /* two arrays */
-    char *samples; /* FN_COLUMN_SAMPLES rows */
-    fn_waiting_slabs *waiting;
-} scratch;
-
-static int allocate(scratch *s, const fn_columns *plan)
-{
-    const ptrdiff_t each = fn_columns_scratch(plan), doubles = 4 * each + 2 * plan->padded;
-    const ptrdiff_t real = plan->padded * plan->item_bytes, waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
-    const ptrdiff_t reals = (4 + FN_COLUMN_SAMPLES) * real;
-    s->block = malloc((size_t)(doubles * (ptrdiff_t)sizeof(double) + reals + waiting + plan->cols) + FN_UNIT_BYTES);
-    if (!s->block) return -1;
-    double *d = fn_aligned_up(s->block);
-    s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
-    s->spare = d + 4 * each;
-    char *k = (char *)(d + doubles);
-    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + reals + waiting, 0};
-    s->samples = k + 4 * real;
-    s->waiting = (fn_waiting_slabs *)(k + reals);
-    return 0;
-}
-
-/* Repeats the first c entries of an array over the columns of the folded array. */
-static void repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes)
-{
-    const size_t bytes = (size_t)(plan->c * item_bytes);
-    for (ptrdiff_t i = 1; i < plan->fold; i++) memcpy((char *)array + (size_t)i * bytes, array, bytes);
-}
-
 /* The pivots of an array are those of its sampled rows, each where an array of so many rows has that sample. */
-static void pivots(const scratch *s, const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *x, ptrdiff_t run)
+static void pivots(const fn_columns_space *s, const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *x,
+                   ptrdiff_t run)
 {
+    char *samples = (char *)(s->spare + 2 * plan->padded);
     const ptrdiff_t row_bytes = plan->c * plan->item_bytes;
     for (int k = 0; k < FN_COLUMN_SAMPLES; k++)
         fn_columns_gather(plan, kernels, x, run, fn_sample(plan->m, k), 1, 0, plan->c,
-                          s->samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes, 0);
-    kernels->pivots(s->samples, FN_COLUMN_SAMPLES, plan->c, plan->c, s->k.center);
-    repeat(s->k.center, plan, plan->item_bytes);
+                          samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes, 0);
+    kernels->pivots(samples, FN_COLUMN_SAMPLES, plan->c, plan->c, s->k.center);
+    fn_columns_repeat(s->k.center, plan, plan->item_bytes);
 }
 
 /* ---- apply ------------------------------------------------------------------------------------------------------- */
@@ -199,8 +166,8 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
 {
     fn_batchnorm_fwd op = *given;
     const fn_columns plan = fn_columns_plan(op.m, op.c, op.c, dtype);
-    scratch s;
-    if (allocate(&s, &plan)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2 + FN_COLUMN_SAMPLES)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
     pivots(&s, &plan, kernels, op.x, op.first.run);
@@ -217,8 +184,8 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
 int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
 {
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
-    scratch s;
-    if (allocate(&s, &plan)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first,
@@ -231,10 +198,10 @@ int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batch
 int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
 {
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
-    scratch s;
-    if (allocate(&s, &plan)) return -1;
+    fn_columns_space s;
+    if (fn_columns_take(&s, &plan, 2)) return -1;
     memcpy(s.spare, op->mean, (size_t)op->c * sizeof(double));
-    repeat(s.spare, &plan, sizeof(double));
+    fn_columns_repeat(s.spare, &plan, sizeof(double));
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .run = op->first.run};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);

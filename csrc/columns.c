@@ -1,6 +1,7 @@
 #include "columns.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "exact.h"
@@ -41,7 +42,28 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
     return plan;
 }
 
-ptrdiff_t fn_columns_scratch(const fn_columns *plan) { return plan->slabs * plan->padded; }
+int fn_columns_take(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare)
+{
+    const ptrdiff_t each = plan->slabs * plan->padded, doubles = 4 * each + spare * plan->padded;
+    const ptrdiff_t real = plan->padded * plan->item_bytes;
+    const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
+    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 4 * real + waiting + plan->cols;
+    s->block = bytes > FN_COLUMNS_LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
+    if (bytes > FN_COLUMNS_LOCAL_BYTES && !s->block) return -1;
+    double *d = fn_aligned_up(s->block ? s->block : s->local);
+    s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
+    s->spare = d + 4 * each;
+    char *k = (char *)(d + doubles);
+    s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real + waiting, 0};
+    s->waiting = (fn_waiting_slabs *)(k + 4 * real);
+    return 0;
+}
+
+void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes)
+{
+    const size_t bytes = (size_t)(plan->c * item_bytes);
+    for (ptrdiff_t i = 1; i < plan->fold; i++) memcpy((char *)array + (size_t)i * bytes, array, bytes);
+}
 
 /* ---- tasks: one slice of one slab -------------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 
 #include "batchnorm.h"
 #include "slabs.h"
+#include "tree.h"
 
 typedef struct {
     ptrdiff_t m, c;
@@ -23,8 +24,24 @@ typedef struct {
 /* stride is c, unless the array is a block of columns, too wide to be folded, of a larger one. */
 fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype dtype);
 
-/* Doubles that each array of the sums needs for a plan. */
-ptrdiff_t fn_columns_scratch(const fn_columns *plan);
+/* What is worked with, in one block, which the caller frees. What a block of a wide array needs is on the stack, so that
+ * it cannot fail. */
+enum { FN_COLUMNS_LOCAL_BYTES = 42 << 10 };
+
+typedef struct {
+    char *block; /* NULL: local */
+    fn_column_sums sums;
+    fn_coefficients k;
+    double *spare; /* more arrays */
+    fn_waiting_slabs *waiting;
+    _Alignas(FN_UNIT_BYTES) char local[FN_COLUMNS_LOCAL_BYTES];
+} fn_columns_space;
+
+/* Takes memory for a plan and as many spare arrays of plan->padded doubles; -1 if there is none. */
+int fn_columns_take(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare);
+
+/* Repeats the first c entries of an array over all the columns of the folded array. */
+void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes);
 
 /* What is summed: moments of x about pivot (real); with dy, the sums of the backward about mean. Both have plan->cols
  * entries, mean whole units. */
@@ -45,7 +62,7 @@ int fn_columns_gathers(const fn_columns *plan);
 void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
                        ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile, ptrdiff_t ahead);
 
-/* The sums over the c channels, left in the first c entries of scratch, whose arrays hold fn_columns_scratch doubles;
+/* The sums over the c channels, left in the first c entries of scratch, as fn_columns_take gives it;
  * waiting has an entry for each slice. */
 void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
                     const fn_column_sums *scratch, fn_waiting_slabs *waiting);

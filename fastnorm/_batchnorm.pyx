@@ -142,7 +142,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
+        Of float32 or float64, at least 1-d, channels last; integers and booleans become float64. Any strides
         and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
     gamma, beta : array_like, optional
         Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
@@ -242,7 +242,7 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension, channels last; integers and booleans become float64. Any strides
+        Of float32 or float64, at least 1-d, channels last; integers and booleans become float64. Any strides
         and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
     running_mean, running_var : array_like
         Statistics of shape ``x.shape[axis:]``, read as float64.

@@ -300,8 +300,8 @@ def set_cache_limit(bytes):
 
     See Also
     --------
-    empty_cache : free what is kept now.
-    show_config : what is kept now, and the limit.
+    empty_cache : Free what is kept now.
+    show_config : What is kept now, and the limit.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     gamma, beta : array_like, optional
         Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
     axis : int, optional

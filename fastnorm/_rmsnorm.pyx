@@ -44,7 +44,7 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     gamma : array_like, optional
         Scale, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for a factor of 1, whatever the offset.
     axis : int, optional

@@ -110,11 +110,11 @@ cdef int check_running_pair(object mean, object var, object out, cnp.ndarray x, 
 cdef int update_one(cnp.ndarray running, const double *batch, Py_ssize_t c, double momentum) except -1:
     cdef int typenum = cnp.PyArray_TYPE(running)
     # strided, misaligned or byte-swapped statistics are updated in a plain copy that is written back
-    cdef cnp.ndarray plain = cnp.PyArray_FROM_OTF(running, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
+    cdef cnp.ndarray held = cnp.PyArray_FROM_OTF(running, typenum, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
     batchnorm.update_running(
-        cnp.PyArray_DATA(plain), batch, c, momentum, FN_FLOAT32 if typenum == cnp.NPY_FLOAT else FN_FLOAT64)
-    if plain is not running:
-        np.copyto(running, plain)
+        cnp.PyArray_DATA(held), batch, c, momentum, FN_FLOAT32 if typenum == cnp.NPY_FLOAT else FN_FLOAT64)
+    if held is not running:
+        np.copyto(running, held)
     return 0
 
 

@@ -8,6 +8,8 @@
 #   make examples  build, install, train on real data     make why   textbooks' claims, measured: docs/why.md
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
 #   make analyze   static analysis of the C parts
+#   make lint      style and types of what is Python and Cython    make format   the first, where a tool can mend it
+#   make lint-c    style of what is C     make format-c   mends it   make hooks   lint before every git commit
 #   make asan      the tests against an extension built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
 #   make trust     what proves the promises of docs/trust.md and takes long: tsan, emulate, fuzz, slow, parallel
@@ -22,8 +24,8 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench curves report accuracy examples why tsan emulate analyze asan asan-fuzz fuzz trust slow parallel \
-  wheel wheels sdist clean
+.PHONY: test bench curves report accuracy examples why tsan emulate analyze lint lint-c format format-c hooks \
+  asan asan-fuzz fuzz trust slow parallel wheel wheels sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -88,6 +90,27 @@ asan-fuzz: $(ASAN)/built
 analyze:
 	bash tests/c/analyze.sh
 
+# Of the source tree as it is: nothing is built. What each tool takes is in pyproject.toml and .clang-format.
+C_STYLED := $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch])
+lint: $(VENV)/for-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint fastnorm
+
+lint-c: $(VENV)/for-lint
+	$(BIN)/clang-format --dry-run --Werror $(C_STYLED)
+
+format: $(VENV)/for-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+format-c: $(VENV)/for-lint
+	$(BIN)/clang-format -i $(C_STYLED)
+
+hooks: $(VENV)/for-lint
+	$(BIN)/pre-commit install
+
 trust: tsan emulate fuzz slow parallel
 
 slow: $(VENV)/installed $(VENV)/for-test
@@ -127,6 +150,10 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 
 $(VENV)/for-test $(VENV)/for-bench $(VENV)/for-examples: $(VENV)/for-%: $(VENV)/installed pyproject.toml
 	$(BIN)/pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[$*]"
+	touch $@
+
+$(VENV)/for-lint: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --group lint
 	touch $@
 
 $(VENV)/for-sdist: $(VENV)/bin/python

@@ -7,6 +7,7 @@ import fastnorm
 from fastnorm import reference
 
 NOT_APPLICABLE = {
+    "GL01": "opening quotes: the summary stands beside them, as PEP 257 has it",
     "GL02": "closing quotes: Cython puts the signature before the docstring and takes the last line break away",
     "ES01": "extended summary: the first line is the formula, Notes say the rest",
     "SA01": "See Also: a backward names its forward in the text",

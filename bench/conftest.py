@@ -70,9 +70,7 @@ def pytest_collection_modifyitems(config, items):
     operations = _chosen(config, "--operations", OPERATIONS)
     classes = _chosen(config, "--classes", CLASSES)
     cases = {item: case for item in items if (case := _case(item))}
-    chosen = [
-        c for c in cases.values() if c.operation.name in operations and c.size_class in classes
-    ]
+    chosen = [c for c in cases.values() if c.operation.name in operations and c.size_class in classes]
     if config.getoption("--quick"):
         chosen = quick_cases(chosen)
     kept = set(map(id, chosen))
@@ -80,8 +78,7 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in set(dropped)]
     config.hook.pytest_deselected(items=dropped)
     seconds = config.getoption("--seconds") or (
-        (QUICK_SECONDS if config.getoption("--quick") else SECONDS)
-        + SECONDS_PER_PEER * len(_installed_peers(config))
+        (QUICK_SECONDS if config.getoption("--quick") else SECONDS) + SECONDS_PER_PEER * len(_installed_peers(config))
     )
     config.bench_budget = Budget(seconds, chosen)
     config.pluginmanager.register(Progress(len(chosen)), "bench-progress")

@@ -131,10 +131,7 @@ def _row(entry: dict) -> Row:
     info, stats = entry["extra_info"], entry["stats"]
     times = {FASTNORM: {"best": stats["min"], "median": stats["median"]}, **info["others"]}
     return Row(
-        **{
-            name: info[name]
-            for name in ("operation", "shape", "dtype", "size_class", "moved", "limit")
-        },
+        **{name: info[name] for name in ("operation", "shape", "dtype", "size_class", "moved", "limit")},
         best={name: time["best"] for name, time in times.items()},
         median={name: time["median"] for name, time in times.items()},
     )
@@ -155,24 +152,16 @@ def verdicts(run: Run) -> list[Verdict]:
     found = [_limit_verdict(run, *goal) for goal in LIMIT_GOALS]
     goals = {NUMPY: NUMPY_GOAL, **PEER_GOALS}
     for name, least in goals.items():
-        found.append(
-            _speed_verdict(run, f"speed-up over {name}", least, lambda row, name=name: name)
-        )
+        found.append(_speed_verdict(run, f"speed-up over {name}", least, lambda row, name=name: name))
     found.append(
-        _speed_verdict(
-            run, "speed-up over the best peer", BEST_PEER_GOAL, lambda row: row.best_peer, floor=1.0
-        )
+        _speed_verdict(run, "speed-up over the best peer", BEST_PEER_GOAL, lambda row: row.best_peer, floor=1.0)
     )
     return [verdict for verdict in found if verdict is not None]
 
 
 def _limit_verdict(run: Run, key: str, operation: str | None, goal: float, most: float):
     own = {name for k, name, *_ in LIMIT_GOALS if k == key and name}  # have a goal of their own
-    rows = [
-        r
-        for r in run.select(size_class=key, operation=operation)
-        if operation or r.operation not in own
-    ]
+    rows = [r for r in run.select(size_class=key, operation=operation) if operation or r.operation not in own]
     if not rows:
         return None
     mean, worst = geometric_mean(row.multiple() for row in rows), max(rows, key=Row.multiple)

@@ -146,9 +146,7 @@ def measure(benchmark, case: Case, others: list, limit: Limit, share: float) -> 
         # One iteration of the benchmark is a loop of our own, see below.
         benchmark.stats.iterations = ours.inner
         if this in probed:
-            limits.append(
-                limit.seconds(case.nbytes, operation.sweep, operation.reads, operation.writes)
-            )
+            limits.append(limit.seconds(case.nbytes, operation.sweep, operation.reads, operation.writes))
         for label, one in everyone.items():
             if this in few or label not in slow:
                 one.time_round()
@@ -159,9 +157,7 @@ def measure(benchmark, case: Case, others: list, limit: Limit, share: float) -> 
     try:
         # With a setup function pytest-benchmark allows one iteration a round only, so the loop
         # over calls is inside the target.
-        benchmark.pedantic(
-            repeat, args=(ours.call, ours.inner), setup=one_round_of_the_others, rounds=rounds
-        )
+        benchmark.pedantic(repeat, args=(ours.call, ours.inner), setup=one_round_of_the_others, rounds=rounds)
     finally:
         gc.enable()
     benchmark.extra_info.update(

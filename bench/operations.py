@@ -83,9 +83,7 @@ class Operation:
 
 _TABLE = (
     Operation("layer_norm", "layernorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
-    Operation(
-        "layer_norm_backward", "layernorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)
-    ),
+    Operation("layer_norm_backward", "layernorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)),
     Operation("batch_norm", "batchnorm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
     Operation(
         "batch_norm_inference",
@@ -177,9 +175,7 @@ def public_operations() -> set[str]:
     listed = getattr(reference, "__all__", None) or [
         name
         for name, value in vars(reference).items()
-        if inspect.isfunction(value)
-        and value.__module__ == reference.__name__
-        and not name.startswith("_")
+        if inspect.isfunction(value) and value.__module__ == reference.__name__ and not name.startswith("_")
     ]
     return set(listed) | {name for name in fastnorm.__all__ if hasattr(reference, name)}
 

@@ -43,9 +43,7 @@ class PyTorch:
     def layer_norm_backward(self, a: Arrays) -> Call:
         dy, x, gamma, beta = self._tensors(a.dy, a.x, a.gamma, a.beta)
         _, mean, rstd = self.kernels.native_layer_norm(x, gamma.shape, gamma, beta, EPS)
-        return lambda: self.kernels.native_layer_norm_backward(
-            dy, x, gamma.shape, mean, rstd, gamma, beta, [True] * 3
-        )
+        return lambda: self.kernels.native_layer_norm_backward(dy, x, gamma.shape, mean, rstd, gamma, beta, [True] * 3)
 
     def _batch_norm(self, a: Arrays, statistics: tuple, training: bool) -> Call:
         # As (rows, channels): at least as fast as the same maps in torch's channels-last layout.
@@ -246,9 +244,7 @@ class Numba:
         return self._call("batch_norm", a, a.x, a.gamma, a.beta)
 
     def batch_norm_inference(self, a: Arrays) -> Call:
-        return self._call(
-            "batch_norm_inference", a, a.x, a.running_mean, a.running_var, a.gamma, a.beta
-        )
+        return self._call("batch_norm_inference", a, a.x, a.running_mean, a.running_var, a.gamma, a.beta)
 
 
 PEERS = (PyTorch, OnnxRuntime, TensorFlow, Jax, Numba)

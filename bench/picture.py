@@ -168,9 +168,7 @@ def draw(run: Run, path: Path) -> None:
         return
     plt.rcParams.update({"font.size": 12, "axes.titlesize": 14})
     height = 3.2 + 0.33 * (3 - lines[-1].height)
-    figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, width_ratios=(3, 2), figsize=(15, height)
-    )
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, width_ratios=(3, 2), figsize=(15, height))
     _draw_multiples(left, run, lines)
     _draw_speedups(right, run, lines)
     _mark_classes(left, right, lines)

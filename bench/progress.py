@@ -61,7 +61,5 @@ class Progress:
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line > SECONDS_BETWEEN_LINES:
             self.last_line = now
-            self.console.print(
-                f"{self.done:4d} of {self.total} cases, {now - self.start:3.0f} s: {name}"
-            )
+            self.console.print(f"{self.done:4d} of {self.total} cases, {now - self.start:3.0f} s: {name}")
             self.console.file.flush()

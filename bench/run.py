@@ -23,9 +23,7 @@ def main() -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)  # an old run must not pass for this one
     command = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "."]
-    ran = subprocess.run(
-        [*command, "--no-header", f"--benchmark-json={output}", *for_pytest], cwd=HERE
-    )
+    ran = subprocess.run([*command, "--no-header", f"--benchmark-json={output}", *for_pytest], cwd=HERE)
     if not output.exists():
         return ran.returncode or 1
     report = [

@@ -33,6 +33,4 @@ def test_peers_agree(others, operation, dtype, shape):
         if call is None:
             continue
         found = first_array(call())
-        np.testing.assert_allclose(
-            found.reshape(shape.dims), first_array(expected), atol=1e-3, err_msg=peer.label
-        )
+        np.testing.assert_allclose(found.reshape(shape.dims), first_array(expected), atol=1e-3, err_msg=peer.label)

@@ -70,9 +70,7 @@ class RowNetwork:
             else:
                 a, mean, rstd = self.kept[t]
                 # Nobody needs the gradient of z any more: that of a may take its place.
-                da, dgamma_t, dbeta_t = self.norm.layer_norm_backward(
-                    da, a, mean, rstd, self.gamma, out=da
-                )
+                da, dgamma_t, dbeta_t = self.norm.layer_norm_backward(da, a, mean, rstd, self.gamma, out=da)
                 dgamma += dgamma_t
                 dbeta += dbeta_t
             dw_x += self.rows[:, t].T @ da

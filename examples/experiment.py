@@ -50,9 +50,7 @@ class Cost:
 
 def main(experiment: Experiment) -> None:
     parser = argparse.ArgumentParser(description=experiment.title)
-    parser.add_argument(
-        "--check", action="store_true", help="compare the gradients with central differences"
-    )
+    parser.add_argument("--check", action="store_true", help="compare the gradients with central differences")
     if parser.parse_args().check:
         raise SystemExit(check_gradients(experiment))
     run(experiment)
@@ -79,9 +77,7 @@ def best_of(results: list[Result]) -> Result:
     return max(results, key=Result.score)
 
 
-def sweep_both(
-    experiment: Experiment, digits: Digits, console: Console
-) -> tuple[list[Result], list[Result]]:
+def sweep_both(experiment: Experiment, digits: Digits, console: Console) -> tuple[list[Result], list[Result]]:
     """Both networks with the same rates, seeds, first weights and order of pictures."""
     columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -100,9 +96,7 @@ def sweep_both(
         return results(None), results(fastnorm)
 
 
-def measure_costs(
-    experiment: Experiment, digits: Digits, without: Result, with_norm: Result
-) -> list[Cost]:
+def measure_costs(experiment: Experiment, digits: Digits, without: Result, with_norm: Result) -> list[Cost]:
     """Train once more with each normalization module, every call of it under the stopwatch."""
     seed = experiment.seeds[0]
     costs = []
@@ -141,9 +135,7 @@ def sweep_table(experiment: Experiment, without: list[Result], with_norm: list[R
         table.add_row(f"{off.rate:g}", *sweep_cells(off, on, epochs))
     table.add_section()
     off, on = best_of(without), best_of(with_norm)
-    table.add_row(
-        f"own best: {off.rate:g}, {on.rate:g}", *sweep_cells(off, on, epochs), style="bold"
-    )
+    table.add_row(f"own best: {off.rate:g}, {on.rate:g}", *sweep_cells(off, on, epochs), style="bold")
     return table
 
 

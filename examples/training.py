@@ -36,12 +36,8 @@ class Digits:
 def load() -> Digits:
     """The 1797 digits of scikit-learn, always split the same way: 1197, 240 and 360."""
     x, labels = load_digits(return_X_y=True)
-    x, x_test, labels, labels_test = train_test_split(
-        x, labels, test_size=360, stratify=labels, random_state=0
-    )
-    x, x_val, labels, labels_val = train_test_split(
-        x, labels, test_size=240, stratify=labels, random_state=0
-    )
+    x, x_test, labels, labels_test = train_test_split(x, labels, test_size=360, stratify=labels, random_state=0)
+    x, x_val, labels, labels_val = train_test_split(x, labels, test_size=240, stratify=labels, random_state=0)
     # One mean and one deviation for all pixels: enough to give the networks that have no
     # normalization a fair start, and it does not blow up the pixels that are nearly always blank.
     mean, std = x.mean(), x.std()

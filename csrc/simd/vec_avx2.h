@@ -186,5 +186,42 @@ static inline vu64 vu64_set1(uint64_t s) { return _mm256_set1_epi64x((long long)
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm256_xor_si256(a, b); }
 static inline vu64 vu64_high(vu64 a) { return _mm256_srli_epi64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm256_mul_epu32(a, b); }
+/* ---- words of elementwise functions ------------------------------------------------------------------------------ */
+
+static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm256_div_ps(a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
+static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
+static inline vf64 vf64_div(vf64 a, vf64 b) { return _mm256_div_pd(a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm256_max_pd(a, b); }
+static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no)
+{
+    return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_GT_OQ));
+}
+
+static inline vf64 vf64_copysign(vf64 a, vf64 b)
+{
+    const vf64 sign = _mm256_set1_pd(-0.0);
+    return _mm256_or_pd(_mm256_andnot_pd(sign, a), _mm256_and_pd(sign, b));
+}
+
+static inline vf64 vf64_pow2(vf64 k)
+{
+    const vf64 sum = vf64_add(k, vf64_set1(0x1.8p52 + 1023));
+    return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(sum), 52));
+}
+
+static inline vf64 vf64_widen(vf32 a, int part)
+{
+    return _mm256_cvtps_pd(part == 0 ? _mm256_castps256_ps128(a) : _mm256_extractf128_ps(a, 1));
+}
+
+static inline vf32 vf32_narrow(const vf64 *parts)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(parts[0])), _mm256_cvtpd_ps(parts[1]), 1);
+}
 
 #endif

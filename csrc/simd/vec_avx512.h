@@ -175,5 +175,42 @@ static inline vu64 vu64_set1(uint64_t s) { return _mm512_set1_epi64((long long)s
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm512_xor_si512(a, b); }
 static inline vu64 vu64_high(vu64 a) { return _mm512_srli_epi64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm512_mul_epu32(a, b); }
+/* ---- words of elementwise functions ------------------------------------------------------------------------------ */
+
+static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm512_div_ps(a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
+static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
+}
+
+static inline vf64 vf64_div(vf64 a, vf64 b) { return _mm512_div_pd(a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm512_max_pd(a, b); }
+static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no)
+{
+    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), no, yes);
+}
+
+static inline vf64 vf64_copysign(vf64 a, vf64 b)
+{
+    const vf64 sign = _mm512_set1_pd(-0.0);
+    return _mm512_or_pd(_mm512_andnot_pd(sign, a), _mm512_and_pd(sign, b));
+}
+
+static inline vf64 vf64_pow2(vf64 k)
+{
+    const vf64 sum = vf64_add(k, vf64_set1(0x1.8p52 + 1023));
+    return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(sum), 52));
+}
+
+static inline vf64 vf64_widen(vf32 a, int part)
+{
+    return _mm512_cvtps_pd(part == 0 ? _mm512_castps512_ps256(a) : _mm512_extractf32x8_ps(a, 1));
+}
+
+static inline vf32 vf32_narrow(const vf64 *parts)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
+}
 
 #endif

@@ -132,5 +132,28 @@ static inline vu64 vu64_set1(uint64_t s) { return vdupq_n_u64(s); }
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return veorq_u64(a, b); }
 static inline vu64 vu64_high(vu64 a) { return vshrq_n_u64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
+/* ---- words of elementwise functions ------------------------------------------------------------------------------ */
+
+static inline vf32 vf32_div(vf32 a, vf32 b) { return vdivq_f32(a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no) { return vbslq_f32(vcgtq_f32(a, b), yes, no); }
+
+static inline vf64 vf64_div(vf64 a, vf64 b) { return vdivq_f64(a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no) { return vbslq_f64(vcgtq_f64(a, b), yes, no); }
+static inline vf64 vf64_copysign(vf64 a, vf64 b) { return vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), b, a); }
+
+static inline vf64 vf64_pow2(vf64 k)
+{
+    const vf64 sum = vf64_add(k, vf64_set1(0x1.8p52 + 1023));
+    return vreinterpretq_f64_u64(vshlq_n_u64(vreinterpretq_u64_f64(sum), 52));
+}
+
+static inline vf64 vf64_widen(vf32 a, int part)
+{
+    return part == 0 ? vcvt_f64_f32(vget_low_f32(a)) : vcvt_high_f64_f32(a);
+}
+
+static inline vf32 vf32_narrow(const vf64 *parts) { return vcvt_high_f32_f64(vcvt_f32_f64(parts[0]), parts[1]); }
 
 #endif

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define FN_VF32_LANES 1
 #define FN_VF64_LANES 1
@@ -77,5 +78,41 @@ static inline vu64 vu64_xor(vu64 a, vu64 b) { return a ^ b; }
 static inline vu64 vu64_high(vu64 a) { return a >> 32; }
 /* the product of the lower halves */
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
+/* ---- words of elementwise functions ------------------------------------------------------------------------------ */
+
+#define FN_SCALAR_ELEMENTWISE(vec, real)                                                                               \
+    static inline vec vec##_div(vec a, vec b) { return a / b; }                                                        \
+    /* b where either is NaN, and of two zeros */                                                                      \
+    static inline vec vec##_max(vec a, vec b) { return a > b ? a : b; }                                                \
+    /* a > b ? yes : no, lane by lane; no where a or b is NaN */                                                       \
+    static inline vec vec##_select_gt(vec a, vec b, vec yes, vec no) { return a > b ? yes : no; }
+
+FN_SCALAR_ELEMENTWISE(vf32, float)
+FN_SCALAR_ELEMENTWISE(vf64, double)
+
+/* the magnitude of a with the sign of b */
+static inline vf64 vf64_copysign(vf64 a, vf64 b) { return copysign(a, b); }
+
+/* 2^k for an integer k from -1022 to 1023: k + 1023 is left in the lowest bits of a sum with 1.5 * 2^52, and moves up to
+ * where the exponent is. Any number for other k. */
+static inline vf64 vf64_pow2(vf64 k)
+{
+    const double sum = k + (0x1.8p52 + 1023);
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    bits <<= 52;
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
+/* Part i of a vf32 in double: it has FN_VF32_LANES / FN_VF64_LANES of them. */
+static inline vf64 vf64_widen(vf32 a, int part)
+{
+    (void)part;
+    return (double)a;
+}
+/* All parts, each number rounded to float. */
+static inline vf32 vf32_narrow(const vf64 *parts) { return (float)parts[0]; }
 
 #endif

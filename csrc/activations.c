@@ -1,0 +1,61 @@
+/* Activations: how an array is cut into tasks. */
+#include "activations.h"
+#include "dispatch.h"
+#include "fpenv.h"
+#include "work.h"
+
+FN_TABLES(activations)
+
+typedef struct {
+    fn_activation which;
+    const fn_activations_kernels *kernels;
+    const void *op;
+    ptrdiff_t n, numbers; /* of a task */
+} task;
+
+static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const task *t = arg;
+    t->kernels->forward[t->which](t->op, begin * t->numbers, fn_min(end * t->numbers, t->n));
+}
+
+static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const task *t = arg;
+    t->kernels->backward[t->which](t->op, begin * t->numbers, fn_min(end * t->numbers, t->n));
+}
+
+/* What a number costs, in the time that memory needs for it: a second thread is worth waking sooner. */
+static ptrdiff_t cost_of(fn_activation which) { return which == FN_RELU || which == FN_LEAKY_RELU ? 1 : 4; }
+
+static void share(fn_range_fn range, fn_activation which, const void *op, ptrdiff_t n, ptrdiff_t bytes, int stream,
+                  fn_dtype dtype)
+{
+    const ptrdiff_t tile_bytes = stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;
+    task t = {which, activations_kernels(dtype), op, n, tile_bytes / fn_item_bytes(dtype)};
+    if (n > 0) fn_share(range, &t, fn_ceil_div(n, t.numbers), bytes * cost_of(which));
+}
+
+static int forward(fn_activation which, const fn_activations_fwd *given, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    fn_activations_fwd op = *given;
+    const ptrdiff_t bytes = 2 * op.n * fn_item_bytes(dtype);
+    op.stream = bytes >= FN_STREAM_BYTES && op.x != op.y;
+    share(fwd_range, which, &op, op.n, bytes, op.stream, dtype);
+    fn_fp_restore(saved);
+    return 0;
+}
+
+static int backward(fn_activation which, const fn_activations_bwd *given, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    fn_activations_bwd op = *given;
+    const ptrdiff_t bytes = 3 * op.n * fn_item_bytes(dtype);
+    op.stream = bytes >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.kept;
+    share(bwd_range, which, &op, op.n, bytes, op.stream, dtype);
+    fn_fp_restore(saved);
+    return 0;
+}
+
+const fn_activations_drivers fn_activations = {forward, backward};

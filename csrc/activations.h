@@ -1,0 +1,48 @@
+/* Activations: every number of an array on its own. The formulas are in kernels/activations_math.inc. */
+#ifndef FN_ACTIVATIONS_H
+#define FN_ACTIVATIONS_H
+
+#include "fastnorm.h"
+
+typedef enum {
+    FN_RELU,
+    FN_LEAKY_RELU,
+    FN_SIGMOID,
+    FN_TANH,
+    FN_GELU,
+    FN_GELU_TANH,
+    FN_SILU,
+    FN_ACTIVATIONS
+} fn_activation;
+
+typedef struct {
+    ptrdiff_t n;
+    const void *x; /* real (n) */
+    void *y;       /* real (n) */
+    double slope;  /* of the leaky ReLU, a number of the dtype */
+    int stream;    /* kernels: write past the cache; drivers decide it themselves */
+} fn_activations_fwd;
+
+/* kept is x for GELU and SiLU, y for all others. */
+typedef struct {
+    ptrdiff_t n;
+    const void *dy, *kept; /* real (n) */
+    void *dx;              /* real (n); may be dy or kept */
+    double slope;
+    int stream;
+} fn_activations_bwd;
+
+/* The kernels of one ISA and dtype: numbers [begin, end), by fn_activation. */
+typedef struct {
+    void (*forward[FN_ACTIVATIONS])(const fn_activations_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    void (*backward[FN_ACTIVATIONS])(const fn_activations_bwd *op, ptrdiff_t begin, ptrdiff_t end);
+} fn_activations_kernels;
+
+typedef struct {
+    int (*forward)(fn_activation which, const fn_activations_fwd *op, fn_dtype dtype);
+    int (*backward)(fn_activation which, const fn_activations_bwd *op, fn_dtype dtype);
+} fn_activations_drivers;
+
+extern const fn_activations_drivers fn_activations;
+
+#endif

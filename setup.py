@@ -27,6 +27,7 @@ AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
 FAMILIES = ["batchnorm", "dropout", "layernorm", "rmsnorm"]
 MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
+FAMILIES = ["activations", "batchnorm", "layernorm"]
 ISAS = {"baseline": []}
 if MACHINE in ("x86_64", "AMD64"):
     ISAS |= {"avx2": AVX2, "avx512": AVX512}

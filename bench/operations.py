@@ -82,6 +82,18 @@ class Operation:
 
 
 _TABLE = (
+    Operation("relu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("relu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
+    Operation("leaky_relu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("leaky_relu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
+    Operation("sigmoid", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("sigmoid_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
+    Operation("tanh", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("tanh_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
+    Operation("gelu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("gelu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
+    Operation("silu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
+    Operation("silu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
     Operation("layer_norm", "layernorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
     Operation("layer_norm_backward", "layernorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)),
     Operation("batch_norm", "batchnorm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),

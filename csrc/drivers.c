@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "activations.h"
 #include "batchnorm.h"
 #include "dropout.h"
 #include "layernorm.h"
@@ -12,6 +13,7 @@ static const struct {
     const char *family;
     const void *drivers;
 } families[] = {
+    {"activations", &fn_activations},
     {"batchnorm", &fn_batchnorm},
     {"dropout", &fn_dropout},
     {"layernorm", &fn_layernorm},

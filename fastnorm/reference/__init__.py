@@ -20,6 +20,21 @@ from fastnorm.reference._batchnorm import (
     batch_norm_inference_backward,
 )
 from fastnorm.reference._dropout import dropout, dropout_backward
+from fastnorm.reference._activations import (
+    gelu,
+    gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    tanh,
+    tanh_backward,
+)
+from fastnorm.reference._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
@@ -34,4 +49,18 @@ __all__ = [
     "layer_norm_backward",
     "rms_norm",
     "rms_norm_backward",
+    "gelu",
+    "gelu_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "tanh",
+    "tanh_backward",
 ]

@@ -231,4 +231,18 @@ OPERATIONS = (
 BY_NAME = {op.name: op for op in OPERATIONS}
 
 TESTED_ALONE: tuple[str, ...] = ("dropout", "dropout_backward")
+TESTED_ALONE: tuple[str, ...] = (
+    "gelu",
+    "gelu_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "tanh",
+    "tanh_backward",
+)
 """Public operations that normalize nothing along an axis: all their tests are in tests/test_<family>.py."""

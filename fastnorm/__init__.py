@@ -1,12 +1,6 @@
 """BatchNorm, LayerNorm, RMSNorm and dropout for NumPy, forward and backward, at the speed of memory."""
 
 from fastnorm import reference
-from fastnorm._batchnorm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    batch_norm_inference_backward,
-)
 from fastnorm._activations import (
     gelu,
     gelu_backward,
@@ -21,7 +15,12 @@ from fastnorm._activations import (
     tanh,
     tanh_backward,
 )
-from fastnorm._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm._batchnorm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_inference_backward,
+)
 from fastnorm._core import (
     __cpu_features__,
     empty_cache,
@@ -60,10 +59,10 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_backward",
     "reference",
-    "rms_norm",
-    "rms_norm_backward",
     "relu",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "set_cache_limit",
     "set_num_threads",
     "show_config",

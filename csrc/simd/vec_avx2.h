@@ -186,6 +186,7 @@ static inline vu64 vu64_set1(uint64_t s) { return _mm256_set1_epi64x((long long)
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm256_xor_si256(a, b); }
 static inline vu64 vu64_high(vu64 a) { return _mm256_srli_epi64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm256_mul_epu32(a, b); }
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm256_div_ps(a, b); }

@@ -175,6 +175,7 @@ static inline vu64 vu64_set1(uint64_t s) { return _mm512_set1_epi64((long long)s
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm512_xor_si512(a, b); }
 static inline vu64 vu64_high(vu64 a) { return _mm512_srli_epi64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm512_mul_epu32(a, b); }
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm512_div_ps(a, b); }

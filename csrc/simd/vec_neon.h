@@ -132,6 +132,7 @@ static inline vu64 vu64_set1(uint64_t s) { return vdupq_n_u64(s); }
 static inline vu64 vu64_xor(vu64 a, vu64 b) { return veorq_u64(a, b); }
 static inline vu64 vu64_high(vu64 a) { return vshrq_n_u64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return vdivq_f32(a, b); }

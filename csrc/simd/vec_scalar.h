@@ -78,6 +78,7 @@ static inline vu64 vu64_xor(vu64 a, vu64 b) { return a ^ b; }
 static inline vu64 vu64_high(vu64 a) { return a >> 32; }
 /* the product of the lower halves */
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 #define FN_SCALAR_ELEMENTWISE(vec, real)                                                                               \

@@ -13,13 +13,6 @@ in that dtype instead, with a mean that holds its digits however large it is; th
 as the truth.
 """
 
-from fastnorm.reference._batchnorm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    batch_norm_inference_backward,
-)
-from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._activations import (
     gelu,
     gelu_backward,
@@ -34,7 +27,13 @@ from fastnorm.reference._activations import (
     tanh,
     tanh_backward,
 )
-from fastnorm.reference._batchnorm import batch_norm, batch_norm_backward, batch_norm_inference
+from fastnorm.reference._batchnorm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_inference_backward,
+)
+from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
@@ -45,10 +44,6 @@ __all__ = [
     "batch_norm_inference_backward",
     "dropout",
     "dropout_backward",
-    "layer_norm",
-    "layer_norm_backward",
-    "rms_norm",
-    "rms_norm_backward",
     "gelu",
     "gelu_backward",
     "layer_norm",
@@ -57,6 +52,8 @@ __all__ = [
     "leaky_relu_backward",
     "relu",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "sigmoid",
     "sigmoid_backward",
     "silu",

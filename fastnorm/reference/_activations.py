@@ -31,7 +31,7 @@ def normal_distribution(x):
     if x.dtype != np.longdouble:
         phi = np.frompyfunc(lambda t: math.erfc(-t / math.sqrt(2)) / 2, 1, 1)
         return np.asarray(phi(x.astype(np.float64)), x.dtype)
-    tail = np.where(np.abs(x) < 5, _tail_near(x), _tail_far(x))
+    tail = np.where(np.abs(x) < 1.5, _tail_near(x), _tail_far(x))
     return np.where(np.isnan(x), x, np.where(x < 0, tail, 1 - tail))
 
 
@@ -40,10 +40,10 @@ PI = np.arctan(np.longdouble(1)) * 4
 
 def _tail_near(x):
     """Phi(-abs(x)) = 1/2 - phi(x) * (a + a^3/3 + a^5/(3*5) + ...), for small a = abs(x)."""
-    a = np.minimum(np.abs(x), 5)
+    a = np.minimum(np.abs(x), x.dtype.type(1.5))
     term = a
     total = a
-    for i in range(1, 120):
+    for i in range(1, 40):
         term = term * a * a / (2 * i + 1)
         total = total + term
     return 0.5 - normal_density(a) * total
@@ -51,7 +51,7 @@ def _tail_near(x):
 
 def _tail_far(x):
     """Phi(-abs(x)) = phi(x) / (a + 1/(a + 2/(a + 3/(a + ...)))), for large a = abs(x)."""
-    a = np.maximum(np.abs(x), 2)
+    a = np.maximum(np.abs(x), x.dtype.type(1.5))
     fraction = a
     for i in range(400, 0, -1):
         fraction = a + i / fraction

@@ -230,8 +230,9 @@ OPERATIONS = (
 
 BY_NAME = {op.name: op for op in OPERATIONS}
 
-TESTED_ALONE: tuple[str, ...] = ("dropout", "dropout_backward")
 TESTED_ALONE: tuple[str, ...] = (
+    "dropout",
+    "dropout_backward",
     "gelu",
     "gelu_backward",
     "leaky_relu",

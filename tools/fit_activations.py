@@ -62,6 +62,11 @@ def mills(a):
     return exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
 
 
+def normal_center(t):
+    """(Phi(a) - 1/2) / a for t = a^2, by its series: it has no digits to lose."""
+    return sum((-t / 2) ** i / factorial(i) / (2 * i + 1) for i in range(40)) / sqrt(2 * pi)
+
+
 def show(name, powers, error):
     print(f"/* {name}: error {float(error):.1e} */")
     print("".join(f"    {float(a).hex()}, \\\n" for a in reversed(powers)))
@@ -72,6 +77,8 @@ def main():
     for dtype, degree in (("f32", 5), ("f64", 10)):
         powers = chebyshev(exp_tail, -half, half, degree)
         show(f"exp {dtype}, of expm1(r)", powers, worst(exp_tail, powers, -half, half, lambda r: 1 / max(abs(r), 1e-9)))
+    powers = chebyshev(normal_center, mpf(0), mpf(1) / 4, 7)
+    show("normal center f64, of a half", powers, worst(normal_center, powers, mpf(0), mpf(1) / 4, lambda t: 1))
     for dtype, degree, highest, c in MILLS:
         scaled = lambda z, c=c: (c + c * (1 + z) / (1 - z)) * mills(c * (1 + z) / (1 - z))  # noqa: E731
         top = (highest - c) / (mpf(highest) + c)

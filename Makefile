@@ -3,6 +3,7 @@
 #   make test      build, install, run every test
 #   make bench     build, install, measure: a table, a JSON file and a picture
 #   make curves    build, install, measure along sizes: two pictures
+#   make bench-full    likewise, every operation, in as much more time
 #   make report    bench on one thread and curves, into docs/
 #   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
 #   make examples  build, install, train on real data     make why   textbooks' claims, measured: docs/why.md
@@ -24,7 +25,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench curves report accuracy examples why tsan emulate analyze lint lint-c format format-c hooks \
+.PHONY: test bench bench-full curves report accuracy examples why tsan emulate analyze lint lint-c format format-c hooks \
   asan asan-fuzz fuzz trust slow parallel wheel wheels sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
@@ -32,6 +33,9 @@ test: $(VENV)/installed $(VENV)/for-test
 
 bench: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python run.py $(BENCH_OPTIONS)
+
+bench-full: BENCH_OPTIONS += --full
+bench-full: bench
 
 curves: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python curves.py

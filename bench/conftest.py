@@ -23,16 +23,17 @@ def pytest_addoption(parser):
     group.addoption("--threads", type=int, help="threads of everyone (default: fastnorm's own)")
     group.addoption("--operations", default="", help=f"comma-separated: {', '.join(OPERATIONS)}")
     group.addoption("--classes", default="", help=f"comma-separated: {', '.join(CLASSES)}")
+    group.addoption("--full", action="store_true", help="every operation, in as much more time")
     group.addoption("--quick", action="store_true", help="the smallest shape of each class only")
     group.addoption("--no-peers", action="store_true", help="leave out other libraries")
     group.addoption("--seconds", type=float, help="time for all cases together")
 
 
-def _chosen(config, option: str, known) -> set[str]:
+def _chosen(config, option: str, known, otherwise) -> set[str]:
     names = set(filter(None, config.getoption(option).split(",")))
     if unknown := names - set(known):
         raise pytest.UsageError(f"{option}: unknown {sorted(unknown)}, choose from {list(known)}")
-    return names or set(known)
+    return names or set(otherwise)
 
 
 def _refuse_source_tree() -> None:
@@ -67,8 +68,9 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Leaves out what the options leave out, and gives the rest its time."""
-    operations = _chosen(config, "--operations", OPERATIONS)
-    classes = _chosen(config, "--classes", CLASSES)
+    always = [name for name, operation in OPERATIONS.items() if operation.always]
+    operations = _chosen(config, "--operations", OPERATIONS, OPERATIONS if config.getoption("--full") else always)
+    classes = _chosen(config, "--classes", CLASSES, CLASSES)
     cases = {item: case for item in items if (case := _case(item))}
     chosen = [c for c in cases.values() if c.operation.name in operations and c.size_class in classes]
     if config.getoption("--quick"):
@@ -79,7 +81,7 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=dropped)
     seconds = config.getoption("--seconds") or (
         (QUICK_SECONDS if config.getoption("--quick") else SECONDS) + SECONDS_PER_PEER * len(_installed_peers(config))
-    )
+    ) * max(1, len(operations) / len(always))
     config.bench_budget = Budget(seconds, chosen)
     config.pluginmanager.register(Progress(len(chosen)), "bench-progress")
 

@@ -65,7 +65,8 @@ class Operation:
     traffic in arrays of x's size, and its arguments.
 
     ``sweep`` arrays are read by a first sweep over all of x (the statistics of a channel need
-    every row); then one sweep reads ``reads`` arrays and writes ``writes``.
+    every row); then one sweep reads ``reads`` arrays and writes ``writes``. What ``always`` is not true of
+    runs in a full benchmark, or when it is named.
     """
 
     name: str
@@ -75,25 +76,19 @@ class Operation:
     reads: int
     writes: int
     arguments: Callable[[Arrays], tuple]
+    always: bool = True
 
     @property
     def traffic(self) -> int:
         return self.sweep + self.reads + self.writes
 
 
+def _activation(name: str, always: bool = False) -> tuple[Operation, Operation]:
+    forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always)
+    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always)
+
+
 _TABLE = (
-    Operation("relu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("relu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
-    Operation("leaky_relu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("leaky_relu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
-    Operation("sigmoid", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("sigmoid_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
-    Operation("tanh", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("tanh_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
-    Operation("gelu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("gelu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
-    Operation("silu", "activations", ROWS, 0, 1, 1, lambda a: (a.x,)),
-    Operation("silu_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x)),
     Operation("layer_norm", "layernorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
     Operation("layer_norm_backward", "layernorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, *a.row_statistics, a.gamma)),
     Operation("batch_norm", "batchnorm", CHANNELS, 1, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
@@ -128,6 +123,12 @@ _TABLE = (
     Operation("dropout_backward", "dropout", ROWS, 0, 1, 1, lambda a: (a.dy, 0.1, (1, 2))),
     Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
     Operation("rms_norm_backward", "rmsnorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, a.root_mean_squares, a.gamma)),
+    *_activation("relu"),
+    *_activation("leaky_relu"),
+    *_activation("sigmoid"),
+    *_activation("tanh"),
+    *_activation("gelu", always=True),
+    *_activation("silu"),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}
 

@@ -49,7 +49,8 @@ cdef double as_slope(object slope, cnp.ndarray a) except? -1:
 
 cdef fn_activation gelu_kind(object approximate) except *:
     if not isinstance(approximate, str):
-        raise TypeError(f"approximate is {approximate!r} of type {type(approximate).__name__}, expected 'none' or 'tanh'")
+        given = f"{approximate!r} of type {type(approximate).__name__}"
+        raise TypeError(f"approximate is {given}, expected 'none' or 'tanh'")
     if approximate == "none":
         return FN_GELU
     if approximate == "tanh":
@@ -92,7 +93,7 @@ def relu(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -176,7 +177,7 @@ def leaky_relu(x, *, slope=0.01, out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     slope : float, optional
         The factor of what is not positive: >= 0 and finite in x's dtype, to which it is rounded.
     out : ndarray, optional
@@ -190,8 +191,8 @@ def leaky_relu(x, *, slope=0.01, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a slope
-        that is no number.
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a
+        slope that is no number.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself, a slope that is negative or
         not finite.
@@ -236,11 +237,11 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a slope
-        that is no number.
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a
+        slope that is no number.
     ValueError
-        For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself, a slope that is negative or
-        not finite.
+        For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself,
+        a slope that is negative or not finite.
 
     Notes
     -----
@@ -268,7 +269,7 @@ def sigmoid(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -353,7 +354,7 @@ def tanh(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -438,7 +439,7 @@ def gelu(x, *, approximate="none", out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     approximate : {"none", "tanh"}, optional
         "none": Phi is the distribution function of the standard normal distribution. "tanh": Phi(x) is replaced by
         ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
@@ -502,7 +503,8 @@ def gelu_backward(dy, x, *, approximate="none", out=None):
         For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, an
         approximate that is no string.
     ValueError
-        For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself, another approximate.
+        For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself,
+        another approximate.
 
     Notes
     -----
@@ -531,7 +533,7 @@ def silu(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 

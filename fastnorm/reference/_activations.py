@@ -1,7 +1,5 @@
 """Activations, written to be read."""
 
-import math
-
 import numpy as np
 
 from fastnorm.reference._common import deliver, quiet, shaped
@@ -28,11 +26,9 @@ def normal_density(x):
 
 def normal_distribution(x):
     """Phi(x), the probability that a standard normal number is at most x."""
-    if x.dtype != np.longdouble:
-        phi = np.frompyfunc(lambda t: math.erfc(-t / math.sqrt(2)) / 2, 1, 1)
-        return np.asarray(phi(x.astype(np.float64)), x.dtype)
-    tail = np.where(np.abs(x) < 1.5, _tail_near(x), _tail_far(x))
-    return np.where(np.isnan(x), x, np.where(x < 0, tail, 1 - tail))
+    wide = x.astype(np.longdouble)  # NumPy has no erfc, and the sums below lose a few digits
+    tail = np.where(np.abs(wide) < 1.5, _tail_near(wide), _tail_far(wide))
+    return np.where(np.isnan(wide), wide, np.where(wide < 0, tail, 1 - tail)).astype(x.dtype)
 
 
 PI = np.arctan(np.longdouble(1)) * 4
@@ -76,7 +72,7 @@ def relu(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
@@ -156,7 +152,7 @@ def leaky_relu(x, *, slope=0.01, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     slope : float, optional
         The factor of what is not positive: >= 0 and finite in x's dtype, to which it is rounded.
     out : ndarray, optional
@@ -240,7 +236,7 @@ def sigmoid(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
@@ -320,7 +316,7 @@ def tanh(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
@@ -400,7 +396,7 @@ def gelu(x, *, approximate="none", out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     approximate : {"none", "tanh"}, optional
         "none": Phi is the distribution function of the standard normal distribution. "tanh": Phi(x) is replaced by
         ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
@@ -488,7 +484,7 @@ def silu(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order.
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional

@@ -1,0 +1,39 @@
+"""Types of the reference of the activations."""
+
+from typing import Literal
+
+from numpy.typing import DTypeLike
+
+from fastnorm._arguments import _Array, _Floats, _Number
+
+def relu(x: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def relu_backward(dy: _Array, y: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def leaky_relu(
+    x: _Array, *, slope: _Number = 0.01, out: _Floats | None = None, dtype: DTypeLike | None = None
+) -> _Floats: ...
+def leaky_relu_backward(
+    dy: _Array, y: _Array, *, slope: _Number = 0.01, out: _Floats | None = None, dtype: DTypeLike | None = None
+) -> _Floats: ...
+def sigmoid(x: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def sigmoid_backward(
+    dy: _Array, y: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None
+) -> _Floats: ...
+def tanh(x: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def tanh_backward(dy: _Array, y: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def gelu(
+    x: _Array,
+    *,
+    approximate: Literal["none", "tanh"] = "none",
+    out: _Floats | None = None,
+    dtype: DTypeLike | None = None,
+) -> _Floats: ...
+def gelu_backward(
+    dy: _Array,
+    x: _Array,
+    *,
+    approximate: Literal["none", "tanh"] = "none",
+    out: _Floats | None = None,
+    dtype: DTypeLike | None = None,
+) -> _Floats: ...
+def silu(x: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...
+def silu_backward(dy: _Array, x: _Array, *, out: _Floats | None = None, dtype: DTypeLike | None = None) -> _Floats: ...

@@ -21,7 +21,13 @@ enum {
     FN_SLICE_COLUMNS = 512,  /* columns that are walked down at a time: their sums stay in the first-level cache */
     FN_FOLD_MAX_COLUMNS = 256,
     FN_FOLD_MIN_ROWS = 16,   /* folded rows below which folding does not pay */
+    FN_SUM_LANES = 16,       /* sums side by side of lists of arrays, in double */
+    FN_PART_STRIPS = 64,     /* strips of a list of arrays that are added by themselves */
+    FN_EXPONENT_AGAIN = 600, /* 2^600 or 2^-600 brings numbers whose sum has left the range of double back into it */
 };
+
+/* A sum of squares from here on has lost nothing that shows to those that underflow. */
+#define FN_LEAST_SQUARES 0x1p-960
 
 /* Place k of the samples among n elements: multiples of the golden section, which are spread evenly however many there
  * are, and fall into step with no pattern of rows. */

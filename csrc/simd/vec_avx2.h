@@ -190,14 +190,12 @@ static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm256_mul_epu32(a, b);
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm256_div_ps(a, b); }
-static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
 static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no)
 {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
 static inline vf64 vf64_div(vf64 a, vf64 b) { return _mm256_div_pd(a, b); }
-static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm256_max_pd(a, b); }
 static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no)
 {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_GT_OQ));
@@ -224,5 +222,20 @@ static inline vf32 vf32_narrow(const vf64 *parts)
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(parts[0])), _mm256_cvtpd_ps(parts[1]), 1);
 }
+
+/* ---- bounds and signs -------------------------------------------------------------------------------------------- */
+
+static inline vf32 vf32_min(vf32 a, vf32 b) { return _mm256_min_ps(a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
+static inline vf64 vf64_min(vf64 a, vf64 b) { return _mm256_min_pd(a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm256_max_pd(a, b); }
+
+static inline vf64 vf64_sign(vf64 a)
+{
+    vf64 one = _mm256_or_pd(_mm256_and_pd(a, _mm256_set1_pd(-0.0)), _mm256_set1_pd(1.0));
+    return _mm256_blendv_pd(a, one, _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_NEQ_OQ));
+}
+
+static inline void vf64_store_f32(float *p, vf64 a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 
 #endif

@@ -179,14 +179,12 @@ static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm512_mul_epu32(a, b);
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm512_div_ps(a, b); }
-static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
 static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
 }
 
 static inline vf64 vf64_div(vf64 a, vf64 b) { return _mm512_div_pd(a, b); }
-static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm512_max_pd(a, b); }
 static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no)
 {
     return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), no, yes);
@@ -213,5 +211,20 @@ static inline vf32 vf32_narrow(const vf64 *parts)
 {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
 }
+
+/* ---- bounds and signs -------------------------------------------------------------------------------------------- */
+
+static inline vf32 vf32_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
+static inline vf64 vf64_min(vf64 a, vf64 b) { return _mm512_min_pd(a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm512_max_pd(a, b); }
+
+static inline vf64 vf64_sign(vf64 a)
+{
+    vf64 one = _mm512_or_pd(_mm512_and_pd(a, _mm512_set1_pd(-0.0)), _mm512_set1_pd(1.0));
+    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_NEQ_OQ), a, one);
+}
+
+static inline void vf64_store_f32(float *p, vf64 a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 
 #endif

@@ -136,11 +136,9 @@ static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return vmull_u32(vmovn_u64(a),
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return vdivq_f32(a, b); }
-static inline vf32 vf32_max(vf32 a, vf32 b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no) { return vbslq_f32(vcgtq_f32(a, b), yes, no); }
 
 static inline vf64 vf64_div(vf64 a, vf64 b) { return vdivq_f64(a, b); }
-static inline vf64 vf64_max(vf64 a, vf64 b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
 static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no) { return vbslq_f64(vcgtq_f64(a, b), yes, no); }
 static inline vf64 vf64_copysign(vf64 a, vf64 b) { return vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), b, a); }
 
@@ -156,5 +154,21 @@ static inline vf64 vf64_widen(vf32 a, int part)
 }
 
 static inline vf32 vf32_narrow(const vf64 *parts) { return vcvt_high_f32_f64(vcvt_f32_f64(parts[0]), parts[1]); }
+
+/* ---- bounds and signs -------------------------------------------------------------------------------------------- */
+
+/* By comparisons: NEON's own minimum answers NaN with NaN and tells zeros apart. */
+static inline vf32 vf32_min(vf32 a, vf32 b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vf32 vf32_max(vf32 a, vf32 b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+static inline vf64 vf64_min(vf64 a, vf64 b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
+static inline vf64 vf64_max(vf64 a, vf64 b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+
+static inline vf64 vf64_sign(vf64 a)
+{
+    vf64 one = vbslq_f64(vdupq_n_u64((uint64_t)1 << 63), a, vdupq_n_f64(1.0));
+    return vbslq_f64(vcgtq_f64(vabsq_f64(a), vdupq_n_f64(0.0)), one, a);
+}
+
+static inline void vf64_store_f32(float *p, vf64 a) { vst1_f32(p, vcvt_f32_f64(a)); }
 
 #endif

@@ -83,8 +83,6 @@ static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return (a & 0xFFFFFFFFu) * (b 
 
 #define FN_SCALAR_ELEMENTWISE(vec, real)                                                                               \
     static inline vec vec##_div(vec a, vec b) { return a / b; }                                                        \
-    /* b where either is NaN, and of two zeros */                                                                      \
-    static inline vec vec##_max(vec a, vec b) { return a > b ? a : b; }                                                \
     /* a > b ? yes : no, lane by lane; no where a or b is NaN */                                                       \
     static inline vec vec##_select_gt(vec a, vec b, vec yes, vec no) { return a > b ? yes : no; }
 
@@ -115,5 +113,21 @@ static inline vf64 vf64_widen(vf32 a, int part)
 }
 /* All parts, each number rounded to float. */
 static inline vf32 vf32_narrow(const vf64 *parts) { return (float)parts[0]; }
+
+/* ---- bounds and signs -------------------------------------------------------------------------------------------- */
+
+#define FN_SCALAR_BOUNDS(vec)                                                                                          \
+    /* b where neither is the lesser, or greater: of two zeros, and where one is NaN */                                \
+    static inline vec vec##_min(vec a, vec b) { return a < b ? a : b; }                                                \
+    static inline vec vec##_max(vec a, vec b) { return a > b ? a : b; }
+
+FN_SCALAR_BOUNDS(vf32)
+FN_SCALAR_BOUNDS(vf64)
+
+/* 1 or -1; of zero and NaN they themselves */
+static inline vf64 vf64_sign(vf64 a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
+
+/* as many floats as vf64 has lanes, rounded to nearest */
+static inline void vf64_store_f32(float *p, vf64 a) { *p = (float)a; }
 
 #endif

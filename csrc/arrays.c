@@ -1,0 +1,109 @@
+#include "arrays.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "work.h"
+
+static ptrdiff_t strip_length(fn_dtype dtype) { return FN_STRIP_UNITS * FN_UNIT_BYTES / fn_item_bytes(dtype); }
+
+fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count)
+{
+    fn_arrays list = {.arrays = arrays, .count = count};
+    for (ptrdiff_t i = 0; i < count; i++) {
+        arrays[i].strips = list.strips;
+        list.strips += fn_ceil_div(arrays[i].n, strip_length(arrays[i].dtype));
+        list.bytes += arrays[i].n * fn_item_bytes(arrays[i].dtype);
+    }
+    return list;
+}
+
+typedef struct {
+    const fn_arrays *list;
+    fn_piece_fn fn;
+    const void *op;
+    int sums;
+    fn_pair *of_parts; /* (parts, sums) */
+} arrays_task;
+
+/* The array that a strip belongs to: the last one that does not begin behind it. */
+static const fn_array *array_of_strip(const fn_arrays *list, ptrdiff_t strip)
+{
+    ptrdiff_t low = 0, high = list->count;
+    while (high - low > 1) {
+        const ptrdiff_t middle = low + (high - low) / 2;
+        if (list->arrays[middle].strips <= strip)
+            low = middle;
+        else
+            high = middle;
+    }
+    return list->arrays + low;
+}
+
+/* Works on strips [strip, end); returns the array of strip `end`, if there is one. */
+static const fn_array *walk_part(const arrays_task *task, const fn_array *array, ptrdiff_t strip, ptrdiff_t end,
+                                 fn_lane_sums *sums)
+{
+    for (;; array++) {
+        const ptrdiff_t length = strip_length(array->dtype), strips = fn_ceil_div(array->n, length);
+        const ptrdiff_t first = strip - array->strips, last = fn_min(end - array->strips, strips);
+        task->fn(task->op, array, first * length, fn_min(last * length, array->n), sums);
+        strip = array->strips + last;
+        if (strip == end) return last == strips ? array + 1 : array;
+    }
+}
+
+static fn_pair sum_of_lanes(fn_lane_sums *s)
+{
+    for (ptrdiff_t half = FN_SUM_LANES / 2; half > 0; half /= 2)
+        fn_add_sums(s->hi, s->lo, s->hi + half, s->lo + half, half, 1);
+    return (fn_pair){s->hi[0], s->lo[0]};
+}
+
+static void arrays_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const arrays_task *task = arg;
+    fn_lane_sums sums[2];
+    const fn_array *array = array_of_strip(task->list, begin * FN_PART_STRIPS);
+    for (ptrdiff_t part = begin; part < end; part++) {
+        const ptrdiff_t strip = part * FN_PART_STRIPS;
+        memset(sums, 0, (size_t)task->sums * sizeof *sums);
+        array = walk_part(task, array, strip, fn_min(strip + FN_PART_STRIPS, task->list->strips), sums);
+        for (int i = 0; i < task->sums; i++) task->of_parts[part * task->sums + i] = sum_of_lanes(&sums[i]);
+    }
+}
+
+static ptrdiff_t parts_of(const fn_arrays *list) { return fn_ceil_div(list->strips, FN_PART_STRIPS); }
+
+static void share(arrays_task *task, ptrdiff_t touched)
+{
+    const ptrdiff_t parts = parts_of(task->list);
+    if (parts) fn_share(arrays_range, task, parts, touched * task->list->bytes);
+}
+
+void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched)
+{
+    arrays_task task = {.list = list, .fn = fn, .op = op};
+    share(&task, touched);
+}
+
+ptrdiff_t fn_arrays_scratch(const fn_arrays *list, int sums) { return parts_of(list) * sums; }
+
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums, fn_pair *scratch,
+                   double *total)
+{
+    arrays_task task = {.list = list, .fn = fn, .op = op, .sums = sums, .of_parts = scratch};
+    share(&task, touched);
+    for (int i = 0; i < sums; i++) {
+        double hi = 0, lo = 0;
+        for (ptrdiff_t k = i; k < fn_arrays_scratch(list, sums); k += sums)
+            fn_add_sums(&hi, &lo, &scratch[k].hi, &scratch[k].lo, 1, 1);
+        total[i] = isfinite(hi) ? hi + lo : hi; /* what two-sum has lost of infinity is NaN */
+    }
+}
+
+int fn_exponent_again(double sum, int power)
+{
+    if (sum == HUGE_VAL) return -FN_EXPONENT_AGAIN;
+    return power == 2 && sum < FN_LEAST_SQUARES ? FN_EXPONENT_AGAIN : 0;
+}

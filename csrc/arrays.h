@@ -1,0 +1,48 @@
+/* Lists of arrays that are taken as one, such as all weights of a network: how they are cut, and their sums.
+ *
+ * Every array is cut into strips of 1 KB, a part is 64 strips that follow each other in the list. So a part may hold a
+ * thousand small arrays or be a piece of a huge one, and threads share parts. All of this is decided by sizes and dtypes. */
+#ifndef FN_ARRAYS_H
+#define FN_ARRAYS_H
+
+#include "exact.h"
+#include "fastnorm.h"
+#include "tree.h"
+
+typedef struct {
+    const void *x;    /* real (n), n > 0 */
+    void *y;          /* real (n) or NULL: what is written; may be x */
+    ptrdiff_t n;
+    ptrdiff_t strips; /* of the arrays before it: fn_plan_arrays sets it */
+    fn_dtype dtype;
+} fn_array;
+
+typedef struct {
+    const fn_array *arrays;
+    ptrdiff_t count, strips, bytes; /* arrays, strips and bytes of all x together */
+} fn_arrays;
+
+/* A sum that is being formed: hi + lo of every lane. float64 use the first eight of them. */
+typedef struct {
+    double hi[FN_SUM_LANES], lo[FN_SUM_LANES];
+} fn_lane_sums;
+
+/* Works on elements [begin, end) of an array, begin being that of a strip, and adds to `sums` if it is asked for any. */
+typedef void (*fn_piece_fn)(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums);
+
+fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count);
+
+/* Runs fn over all arrays, of which it touches `touched` times list->bytes. */
+void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched);
+
+/* The same for a fn that forms `sums` sums, 1 or 2, which are left in total. scratch has fn_arrays_scratch(list, sums)
+ * entries. */
+ptrdiff_t fn_arrays_scratch(const fn_arrays *list, int sums);
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums, fn_pair *scratch,
+                   double *total);
+
+/* The power of two to multiply the elements by before the sum of their powers (1: of their sizes; 2: of their squares) is
+ * taken again, because it has left the range of double; 0 if the sum is good. As exponent (Blue 1978). */
+int fn_exponent_again(double sum, int power);
+
+#endif

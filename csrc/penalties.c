@@ -37,7 +37,7 @@ static void penalize_again(const void *op, const fn_array *array, ptrdiff_t begi
 /* strength * sum * 2^exponent without leaving the range on the way. */
 static double product(double strength, double sum, int exponent)
 {
-    int a, b;
+    int a = 0, b = 0;
     if (!exponent || !isfinite(sum)) return strength * sum;
     return ldexp(frexp(strength, &a) * frexp(sum, &b), a + b + exponent);
 }

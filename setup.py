@@ -25,7 +25,7 @@ EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
-FAMILIES = ["activations", "batchnorm", "dropout", "layernorm", "rmsnorm"]
+FAMILIES = ["activations", "batchnorm", "clipping", "dropout", "layernorm", "penalties", "rmsnorm"]
 MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
 ISAS = {"baseline": []}
 if MACHINE in ("x86_64", "AMD64"):
@@ -33,7 +33,7 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = ["buffers", "channels_first", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count"]
+SHARED = ["arrays", "buffers", "channels_first", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count"]
 SOURCES = [*SHARED, *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)
@@ -88,7 +88,7 @@ EXTENSIONS = [
         extra_link_args=["-pthread", "-lm", *EXTRA],
         depends=HEADERS,
     )
-    for name in ("_arguments", "_core", *(f"_{family}" for family in FAMILIES))
+    for name in ("_arguments", "_core", "_lists", *(f"_{family}" for family in FAMILIES))
 ]
 
 setup(

@@ -1,9 +1,8 @@
 #include "arrays.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include "work.h"
 
 static ptrdiff_t strip_length(fn_dtype dtype) { return FN_STRIP_UNITS * FN_UNIT_BYTES / fn_item_bytes(dtype); }
 
@@ -87,17 +86,28 @@ void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdif
     share(&task, touched);
 }
 
-ptrdiff_t fn_arrays_scratch(const fn_arrays *list, int sums) { return parts_of(list) * sums; }
-
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums, fn_pair *scratch,
-                   double *total)
+int fn_take_scratch(fn_scratch *scratch, const fn_arrays *list, int sums)
 {
-    arrays_task task = {.list = list, .fn = fn, .op = op, .sums = sums, .of_parts = scratch};
+    const size_t pairs = (size_t)(parts_of(list) * sums), few = sizeof scratch->few / sizeof *scratch->few;
+    scratch->of_parts = pairs <= few ? scratch->few : malloc(pairs * sizeof(fn_pair));
+    return scratch->of_parts ? 0 : -1;
+}
+
+void fn_give_scratch(fn_scratch *scratch)
+{
+    if (scratch->of_parts != scratch->few) free(scratch->of_parts);
+}
+
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums,
+                   fn_scratch *scratch, double *total)
+{
+    const ptrdiff_t pairs = parts_of(list) * sums;
+    const fn_pair *part = scratch->of_parts;
+    arrays_task task = {.list = list, .fn = fn, .op = op, .sums = sums, .of_parts = scratch->of_parts};
     share(&task, touched);
     for (int i = 0; i < sums; i++) {
         double hi = 0, lo = 0;
-        for (ptrdiff_t k = i; k < fn_arrays_scratch(list, sums); k += sums)
-            fn_add_sums(&hi, &lo, &scratch[k].hi, &scratch[k].lo, 1, 1);
+        for (ptrdiff_t k = i; k < pairs; k += sums) fn_add_sums(&hi, &lo, &part[k].hi, &part[k].lo, 1, 1);
         total[i] = isfinite(hi) ? hi + lo : hi; /* what two-sum has lost of infinity is NaN */
     }
 }

@@ -8,6 +8,7 @@
 #include "exact.h"
 #include "fastnorm.h"
 #include "tree.h"
+#include "work.h"
 
 typedef struct {
     const void *x;    /* real (n), n > 0 */
@@ -22,6 +23,15 @@ typedef struct {
     ptrdiff_t count, strips, bytes; /* arrays, strips and bytes of all x together */
 } fn_arrays;
 
+static inline const void *fn_x_at(const fn_array *array, ptrdiff_t i)
+{
+    return (const char *)array->x + i * fn_item_bytes(array->dtype);
+}
+static inline void *fn_y_at(const fn_array *array, ptrdiff_t i)
+{
+    return array->y ? (char *)array->y + i * fn_item_bytes(array->dtype) : NULL;
+}
+
 /* A sum that is being formed: hi + lo of every lane. float64 use the first eight of them. */
 typedef struct {
     double hi[FN_SUM_LANES], lo[FN_SUM_LANES];
@@ -35,11 +45,17 @@ fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count);
 /* Runs fn over all arrays, of which it touches `touched` times list->bytes. */
 void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched);
 
-/* The same for a fn that forms `sums` sums, 1 or 2, which are left in total. scratch has fn_arrays_scratch(list, sums)
- * entries. */
-ptrdiff_t fn_arrays_scratch(const fn_arrays *list, int sums);
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums, fn_pair *scratch,
-                   double *total);
+/* Room for the sums of all parts: fn_take_scratch gives it for `sums` sums at a time, 1 or 2, or returns -1. */
+typedef struct {
+    fn_pair few[8], *of_parts; /* few, which must stay where it is, or a block */
+} fn_scratch;
+
+int fn_take_scratch(fn_scratch *scratch, const fn_arrays *list, int sums);
+void fn_give_scratch(fn_scratch *scratch);
+
+/* fn_for_arrays of a fn that forms `sums` sums, which are left in total. */
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums,
+                   fn_scratch *scratch, double *total);
 
 /* The power of two to multiply the elements by before the sum of their powers (1: of their sizes; 2: of their squares) is
  * taken again, because it has left the range of double; 0 if the sum is good. As exponent (Blue 1978). */

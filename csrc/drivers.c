@@ -5,8 +5,10 @@
 
 #include "activations.h"
 #include "batchnorm.h"
+#include "clipping.h"
 #include "dropout.h"
 #include "layernorm.h"
+#include "penalties.h"
 #include "rmsnorm.h"
 
 static const struct {
@@ -15,8 +17,10 @@ static const struct {
 } families[] = {
     {"activations", &fn_activations},
     {"batchnorm", &fn_batchnorm},
+    {"clipping", &fn_clipping},
     {"dropout", &fn_dropout},
     {"layernorm", &fn_layernorm},
+    {"penalties", &fn_penalties},
     {"rmsnorm", &fn_rmsnorm},
 };
 

@@ -2,15 +2,12 @@
 #include "penalties.h"
 
 #include <math.h>
-#include <stdlib.h>
 
+#include "compiler.h"
 #include "dispatch.h"
 #include "fpenv.h"
-#include "work.h"
 
 FN_TABLES(penalties)
-
-static ptrdiff_t item_of(const fn_array *array, ptrdiff_t i) { return i * fn_item_bytes(array->dtype); }
 
 /* ---- penalties --------------------------------------------------------------------------------------------------- */
 
@@ -21,17 +18,13 @@ typedef struct {
 
 static void penalize(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
 {
-    const char *w = array->x;
-    char *grad = array->y;
-    penalties_kernels(array->dtype)->penalize(w + item_of(array, begin), grad ? grad + item_of(array, begin) : NULL,
-                                              end - begin, op, sums);
+    penalties_kernels(array->dtype)->penalize(fn_x_at(array, begin), fn_y_at(array, begin), end - begin, op, sums);
 }
 
 static void penalize_again(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
 {
     const sums_again *again = op;
-    penalties_kernels(array->dtype)->penalize_again((const char *)array->x + item_of(array, begin), end - begin,
-                                                    again->kinds, again->scale, sums);
+    penalties_kernels(array->dtype)->penalize_again(fn_x_at(array, begin), end - begin, again->kinds, again->scale, sums);
 }
 
 /* strength * sum * 2^exponent without leaving the range on the way. */
@@ -39,11 +32,12 @@ static double product(double strength, double sum, int exponent)
 {
     int a = 0, b = 0;
     if (!exponent || !isfinite(sum)) return strength * sum;
-    return ldexp(frexp(strength, &a) * frexp(sum, &b), a + b + exponent);
+    const double c = frexp(strength, &a), d = frexp(sum, &b);
+    return ldexp(c * d, a + b + exponent);
 }
 
 /* strength * sum^power; the sum is taken again if need be. */
-static double part_of_value(const fn_arrays *list, int kind, double strength, double sum, fn_pair *scratch)
+static double part_of_value(const fn_arrays *list, int kind, double strength, double sum, fn_scratch *scratch)
 {
     const int power = kind == FN_PENALTY_L2 ? 2 : 1, exponent = fn_exponent_again(sum, power);
     if (exponent) {
@@ -53,24 +47,29 @@ static double part_of_value(const fn_arrays *list, int kind, double strength, do
     return product(strength, sum, -power * exponent);
 }
 
+/* A call, so that no arithmetic is moved out of the default floating-point environment. */
+static FN_NOINLINE int value_of(const fn_arrays *list, const fn_penalty *op, int graded, double *value)
+{
+    const int sums = op->kinds == (FN_PENALTY_L1 | FN_PENALTY_L2) ? 2 : 1;
+    double total[2];
+    fn_scratch scratch;
+    if (fn_take_scratch(&scratch, list, sums)) return -1;
+    fn_sum_arrays(list, penalize, op, graded ? 3 : 1, sums, &scratch, total);
+    *value = 0;
+    if (op->kinds & FN_PENALTY_L1) *value = part_of_value(list, FN_PENALTY_L1, op->l1, total[0], &scratch);
+    if (op->kinds & FN_PENALTY_L2)
+        *value += part_of_value(list, FN_PENALTY_L2, op->l2 / 2, total[sums - 1], &scratch);
+    fn_give_scratch(&scratch);
+    return 0;
+}
+
 static int penalty(fn_array *arrays, ptrdiff_t count, const fn_penalty *op, double *value)
 {
     const fn_fpenv saved = fn_fp_default();
     const fn_arrays list = fn_plan_arrays(arrays, count);
-    const int sums = op->kinds == (FN_PENALTY_L1 | FN_PENALTY_L2) ? 2 : 1;
-    double total[2];
-    fn_pair few[8], *scratch = few, *block = NULL;
-    if (fn_arrays_scratch(&list, sums) > 8) scratch = block = malloc((size_t)fn_arrays_scratch(&list, sums) * sizeof *block);
-    if (scratch) {
-        fn_sum_arrays(&list, penalize, op, count && arrays[0].y ? 3 : 1, sums, scratch, total);
-        *value = 0;
-        if (op->kinds & FN_PENALTY_L1) *value = part_of_value(&list, FN_PENALTY_L1, op->l1, total[0], scratch);
-        if (op->kinds & FN_PENALTY_L2)
-            *value += part_of_value(&list, FN_PENALTY_L2, op->l2 / 2, total[sums - 1], scratch);
-    }
-    free(block);
+    const int status = value_of(&list, op, count && arrays[0].y, value);
     fn_fp_restore(saved);
-    return scratch ? 0 : -1;
+    return status;
 }
 
 /* ---- proximal step ----------------------------------------------------------------------------------------------- */
@@ -84,8 +83,7 @@ static void shrink(const void *op, const fn_array *array, ptrdiff_t begin, ptrdi
 {
     const threshold *t = op;
     (void)sums;
-    penalties_kernels(array->dtype)->soft_threshold((const char *)array->x + item_of(array, begin),
-                                                    (char *)array->y + item_of(array, begin), end - begin, t->step,
+    penalties_kernels(array->dtype)->soft_threshold(fn_x_at(array, begin), fn_y_at(array, begin), end - begin, t->step,
                                                     t->stream && array->x != array->y);
 }
 

@@ -21,6 +21,7 @@ from fastnorm._batchnorm import (
     batch_norm_inference,
     batch_norm_inference_backward,
 )
+from fastnorm._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm._core import (
     __cpu_features__,
     empty_cache,
@@ -32,6 +33,7 @@ from fastnorm._core import (
 )
 from fastnorm._dropout import dropout, dropout_backward, dropout_key
 from fastnorm._layernorm import layer_norm, layer_norm_backward
+from fastnorm._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm._rmsnorm import rms_norm, rms_norm_backward
 from fastnorm._version import version as __version__
 
@@ -47,13 +49,19 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "clip_by_global_norm",
+    "clip_by_value",
     "dropout",
     "dropout_backward",
     "dropout_key",
+    "elastic_net_penalty",
     "empty_cache",
     "gelu",
     "gelu_backward",
     "get_num_threads",
+    "global_norm",
+    "l1_penalty",
+    "l2_penalty",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
@@ -70,6 +78,7 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "soft_threshold",
     "tanh",
     "tanh_backward",
     "threads",

@@ -15,6 +15,8 @@ cdef struct Layout:
     fn_dtype dtype
 
 
+cdef int check_not_0d(cnp.ndarray a, str name) except -1
+cdef bint is_plain_input(object a) noexcept
 cdef cnp.ndarray as_input(object a, str name)
 cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
 cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
@@ -35,6 +37,11 @@ cdef cnp.ndarray new_like(cnp.ndarray x)
 cdef cnp.ndarray new_features(cnp.ndarray x, const Layout *layout, int typenum)
 cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum)
 
+cdef bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept
+cdef (size_t, size_t) extent(cnp.ndarray a) noexcept
+cdef int check_written(cnp.ndarray a, str name) except -1
+cdef cnp.ndarray require_updated(object a, str name)
+cdef int check_result(object out, str name, cnp.ndarray x, str x_name) except -1
 cdef int check_out(object out, cnp.ndarray x) except -1
 cdef int check_apart(cnp.ndarray a, str name, object b, str other) except -1
 cdef cnp.ndarray place_result(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d)

@@ -102,19 +102,26 @@ cdef cnp.ndarray plain(cnp.ndarray a, int typenum):
     return converted(a, typenum)
 
 
+cdef int check_not_0d(cnp.ndarray a, str name) except -1:
+    if cnp.PyArray_NDIM(a) == 0:
+        raise ValueError(f"{name} is 0-d, expected an array of at least one dimension")
+    return 0
+
+
+cdef bint is_plain_input(object a) noexcept:
+    """Whether a is what as_input gives: nothing has to be checked or copied."""
+    return (cnp.PyArray_CheckExact(a) and PyArray_ISCARRAY_RO(<cnp.ndarray>a) and cnp.PyArray_NDIM(<cnp.ndarray>a) > 0
+            and (cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_DOUBLE))
+
+
 cdef cnp.ndarray as_input(object a, str name):
     """x: at least 1-d, float32 or float64; integers and booleans become float64."""
     cdef cnp.ndarray array
     cdef int typenum
-    if cnp.PyArray_CheckExact(a):
-        array = <cnp.ndarray>a
-        typenum = cnp.PyArray_TYPE(array)
-        if ((typenum == cnp.NPY_FLOAT or typenum == cnp.NPY_DOUBLE) and PyArray_ISCARRAY_RO(array)
-                and cnp.PyArray_NDIM(array) > 0):
-            return array
+    if is_plain_input(a):
+        return <cnp.ndarray>a
     array = as_array(a, name)
-    if cnp.PyArray_NDIM(array) == 0:
-        raise ValueError(f"{name} is 0-d, expected an array of at least one dimension")
+    check_not_0d(array, name)
     typenum = cnp.PyArray_TYPE(array)
     if typenum == NPY_HALF:
         raise TypeError(f"{name} has dtype float16, which is not supported yet; expected float32 or float64")
@@ -407,24 +414,33 @@ cdef cnp.ndarray require_ndarray(object a, str name):
     return <cnp.ndarray>a
 
 
+cdef int check_result(object out, str name, cnp.ndarray x, str x_name) except -1:
+    """A writable ndarray of x's shape and dtype."""
+    cdef cnp.ndarray array = require_ndarray(out, name)
+    if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x) or not array.dtype.isnative:
+        raise TypeError(
+            f"{name} has dtype {array.dtype.str} ({array.dtype}), expected {x.dtype.str} ({x.dtype}), that of the result")
+    if not same_shape(array, x):
+        raise wrong_shape(array, name, (<object>x).shape, f"{x_name}.shape")
+    return check_written(array, name)
+
+
 cdef int check_out(object out, cnp.ndarray x) except -1:
     """out: None, or a writable ndarray of x's shape and dtype."""
-    cdef cnp.ndarray array
-    if out is None:
-        return 0
-    array = require_ndarray(out, "out")
-    if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x) or not array.dtype.isnative:
-        raise TypeError(f"out has dtype {array.dtype.str} ({array.dtype}), expected {x.dtype.str} ({x.dtype}), that of the result")
-    if not same_shape(array, x):
-        raise wrong_shape(array, "out", (<object>x).shape, "x.shape")
-    return check_written(array, "out")
+    return 0 if out is None else check_result(out, "out", x, "x")
+
+
+cdef cnp.ndarray require_updated(object a, str name):
+    """An array that will be updated in place: float32 or float64."""
+    cdef cnp.ndarray array = require_ndarray(a, name)
+    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT and cnp.PyArray_TYPE(array) != cnp.NPY_DOUBLE:
+        raise TypeError(f"{name} has dtype {array.dtype}, expected float32 or float64")
+    return array
 
 
 cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) except -1:
     """A running statistic that will be updated in place: float32 or float64 of shape x.shape[axis:]."""
-    cdef cnp.ndarray array = require_ndarray(a, name)
-    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT and cnp.PyArray_TYPE(array) != cnp.NPY_DOUBLE:
-        raise TypeError(f"{name} has dtype {array.dtype}, expected float32 or float64")
+    cdef cnp.ndarray array = require_updated(a, name)
     if not has_features_shape(array, x, layout):
         raise wrong_shape(array, name, (<object>x).shape[layout.axis:], trailing(x, layout))
     return check_written(array, name)

@@ -1,3 +1,5 @@
+#include <float.h>
+
 #include "../penalties.h"
 #include "kernels.h"
 

@@ -33,8 +33,10 @@ from fastnorm.reference._batchnorm import (
     batch_norm_inference,
     batch_norm_inference_backward,
 )
+from fastnorm.reference._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
+from fastnorm.reference._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
 __all__ = [
@@ -42,10 +44,16 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_inference",
     "batch_norm_inference_backward",
+    "clip_by_global_norm",
+    "clip_by_value",
     "dropout",
     "dropout_backward",
+    "elastic_net_penalty",
     "gelu",
     "gelu_backward",
+    "global_norm",
+    "l1_penalty",
+    "l2_penalty",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
@@ -58,6 +66,7 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "soft_threshold",
     "tanh",
     "tanh_backward",
 ]

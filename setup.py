@@ -33,7 +33,7 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = ["arrays", "buffers", "channels_first", "columns", "cpu", "dispatch", "drivers", "parallel", "running", "thread_count"]
+SHARED = "arrays buffers channels_first columns cpu dispatch drivers parallel running thread_count".split()
 SOURCES = [*SHARED, *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)

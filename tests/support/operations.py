@@ -231,10 +231,16 @@ OPERATIONS = (
 BY_NAME = {op.name: op for op in OPERATIONS}
 
 TESTED_ALONE: tuple[str, ...] = (
+    "clip_by_global_norm",
+    "clip_by_value",
     "dropout",
     "dropout_backward",
+    "elastic_net_penalty",
     "gelu",
     "gelu_backward",
+    "global_norm",
+    "l1_penalty",
+    "l2_penalty",
     "leaky_relu",
     "leaky_relu_backward",
     "relu",
@@ -243,6 +249,7 @@ TESTED_ALONE: tuple[str, ...] = (
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "soft_threshold",
     "tanh",
     "tanh_backward",
 )

@@ -119,8 +119,17 @@ _TABLE = (
         1,
         lambda a: (a.dy, a.x, a.running_mean, a.running_var, a.gamma),
     ),
+    Operation("clip_by_value", "clipping", ROWS, 0, 1, 1, lambda a: (a.x, -1.0, 1.0)),
+    Operation("global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x,)),
+    # Gradients that are within the norm, as they are at most steps: x is left as it is.
+    Operation("clip_by_global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x, 1e30)),
     Operation("dropout", "dropout", ROWS, 0, 1, 1, lambda a: (a.x, 0.1, (1, 2))),
     Operation("dropout_backward", "dropout", ROWS, 0, 1, 1, lambda a: (a.dy, 0.1, (1, 2))),
+    # Strengths that are too small to change dy, which others use.
+    Operation("l1_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy)),
+    Operation("l2_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy)),
+    Operation("elastic_net_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, 1e-30, a.dy)),
+    Operation("soft_threshold", "penalties", ROWS, 0, 1, 1, lambda a: (a.x, 0.5)),
     Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
     Operation("rms_norm_backward", "rmsnorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, a.root_mean_squares, a.gamma)),
     *_activation("relu"),

@@ -230,10 +230,10 @@ static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
 static inline vf64 vf64_min(vf64 a, vf64 b) { return _mm256_min_pd(a, b); }
 static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm256_max_pd(a, b); }
 
-static inline vf64 vf64_sign(vf64 a)
+static inline vf64 vf64_signed(vf64 size, vf64 a)
 {
-    vf64 one = _mm256_or_pd(_mm256_and_pd(a, _mm256_set1_pd(-0.0)), _mm256_set1_pd(1.0));
-    return _mm256_blendv_pd(a, one, _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_NEQ_OQ));
+    vf64 other = _mm256_or_pd(_mm256_and_pd(a, _mm256_set1_pd(-0.0)), size);
+    return _mm256_blendv_pd(a, other, _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_NEQ_OQ));
 }
 
 static inline void vf64_store_f32(float *p, vf64 a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }

@@ -219,10 +219,10 @@ static inline vf32 vf32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
 static inline vf64 vf64_min(vf64 a, vf64 b) { return _mm512_min_pd(a, b); }
 static inline vf64 vf64_max(vf64 a, vf64 b) { return _mm512_max_pd(a, b); }
 
-static inline vf64 vf64_sign(vf64 a)
+static inline vf64 vf64_signed(vf64 size, vf64 a)
 {
-    vf64 one = _mm512_or_pd(_mm512_and_pd(a, _mm512_set1_pd(-0.0)), _mm512_set1_pd(1.0));
-    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_NEQ_OQ), a, one);
+    vf64 other = _mm512_or_pd(_mm512_and_pd(a, _mm512_set1_pd(-0.0)), size);
+    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_NEQ_OQ), a, other);
 }
 
 static inline void vf64_store_f32(float *p, vf64 a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }

@@ -163,10 +163,10 @@ static inline vf32 vf32_max(vf32 a, vf32 b) { return vbslq_f32(vcgtq_f32(a, b), 
 static inline vf64 vf64_min(vf64 a, vf64 b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 static inline vf64 vf64_max(vf64 a, vf64 b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
 
-static inline vf64 vf64_sign(vf64 a)
+static inline vf64 vf64_signed(vf64 size, vf64 a)
 {
-    vf64 one = vbslq_f64(vdupq_n_u64((uint64_t)1 << 63), a, vdupq_n_f64(1.0));
-    return vbslq_f64(vcgtq_f64(vabsq_f64(a), vdupq_n_f64(0.0)), one, a);
+    vf64 other = vbslq_f64(vdupq_n_u64((uint64_t)1 << 63), a, size);
+    return vbslq_f64(vcgtq_f64(vabsq_f64(a), vdupq_n_f64(0.0)), other, a);
 }
 
 static inline void vf64_store_f32(float *p, vf64 a) { vst1_f32(p, vcvt_f32_f64(a)); }

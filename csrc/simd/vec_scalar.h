@@ -124,8 +124,8 @@ static inline vf32 vf32_narrow(const vf64 *parts) { return (float)parts[0]; }
 FN_SCALAR_BOUNDS(vf32)
 FN_SCALAR_BOUNDS(vf64)
 
-/* 1 or -1; of zero and NaN they themselves */
-static inline vf64 vf64_sign(vf64 a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
+/* size, which is positive, with the sign of a; of zero and NaN they themselves */
+static inline vf64 vf64_signed(vf64 size, vf64 a) { return a > 0 ? size : a < 0 ? -size : a; }
 
 /* as many floats as vf64 has lanes, rounded to nearest */
 static inline void vf64_store_f32(float *p, vf64 a) { *p = (float)a; }

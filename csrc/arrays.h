@@ -1,7 +1,7 @@
 /* Lists of arrays that are taken as one, such as all weights of a network: how they are cut, and their sums.
  *
- * Every array is cut into strips of 1 KB, a part is 64 strips that follow each other in the list. So a part may hold a
- * thousand small arrays or be a piece of a huge one, and threads share parts. All of this is decided by sizes and dtypes. */
+ * Every array is cut into strips of 1 KB, a part is 64 strips that follow each other in the list. So a part may hold
+ * 64 small arrays or be a piece of a huge one, and threads share parts. Sizes and dtypes decide all of this. */
 #ifndef FN_ARRAYS_H
 #define FN_ARRAYS_H
 
@@ -37,7 +37,7 @@ typedef struct {
     double hi[FN_SUM_LANES], lo[FN_SUM_LANES];
 } fn_lane_sums;
 
-/* Works on elements [begin, end) of an array, begin being that of a strip, and adds to `sums` if it is asked for any. */
+/* Works on elements [begin, end) of an array, begin being that of a strip, and adds to `sums` if it forms any. */
 typedef void (*fn_piece_fn)(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums);
 
 fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count);
@@ -57,8 +57,8 @@ void fn_give_scratch(fn_scratch *scratch);
 void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums,
                    fn_scratch *scratch, double *total);
 
-/* The power of two to multiply the elements by before the sum of their powers (1: of their sizes; 2: of their squares) is
- * taken again, because it has left the range of double; 0 if the sum is good. As exponent (Blue 1978). */
+/* The exponent of the power of two to multiply elements by before the sum of their powers (1: of their sizes; 2: of
+ * their squares) is taken again, because it has left the range of double; 0 if the sum is good (Blue 1978). */
 int fn_exponent_again(double sum, int power);
 
 #endif

@@ -24,7 +24,8 @@ static void penalize(const void *op, const fn_array *array, ptrdiff_t begin, ptr
 static void penalize_again(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
 {
     const sums_again *again = op;
-    penalties_kernels(array->dtype)->penalize_again(fn_x_at(array, begin), end - begin, again->kinds, again->scale, sums);
+    penalties_kernels(array->dtype)->penalize_again(fn_x_at(array, begin), end - begin, again->kinds, again->scale,
+                                                    sums);
 }
 
 /* strength * sum * 2^exponent without leaving the range on the way. */

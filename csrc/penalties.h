@@ -1,5 +1,5 @@
-/* Penalties on weights: the sum of their sizes (L1), of their squares (L2), both (elastic net), and the proximal step of
- * the first. The weights are a list of arrays. */
+/* Penalties on weights: the sum of their sizes (L1), of their squares (L2), both (elastic net), and the proximal step
+ * of the first. The weights are a list of arrays. */
 #ifndef FN_PENALTIES_H
 #define FN_PENALTIES_H
 

@@ -43,28 +43,28 @@ def clip_by_value(g, low, high, out=None):
     Parameters
     ----------
     g : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order. A
-        list may hold arrays of any shapes and of both dtypes.
+        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
     low, high : float
         The bounds, ``low <= high``, rounded to g's dtype; either may be infinite.
     out : ndarray, or list or tuple of them, optional
-        Where to write the result: g's shape and dtype; a list if g is one, of as many arrays, which may share no memory.
-        May be g itself; any other overlap acts as if g were copied first.
+        Where to write the result: g's shape and dtype; a list if g is one, of as many arrays, which
+        may share no memory. May be g itself; any other overlap acts as if g were copied first.
 
     Returns
     -------
     clipped : ndarray, or list of ndarray
-        Of g's shape and dtype; ``out`` if that was given. What lies between the bounds, or equals one, has the bits it had;
-        NaN stays NaN.
+        Of g's shape and dtype; ``out`` if that was given. What lies between the bounds, or equals
+        one, has the bits it had; NaN stays NaN.
 
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a bound that is no number, an ``out``
-        of another dtype, or a list where g is none or the other way round.
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, a bound that is
+        no number, an ``out`` of another dtype, or a list where g is none or the other way round.
     ValueError
-        For a 0-d g, a bound that is NaN, ``low > high``, an ``out`` of another shape or length, read-only, or overlapping
-        itself. Nothing has been changed then.
+        For a 0-d g, a bound that is NaN, ``low > high``, an ``out`` of another shape or length,
+        read-only, or overlapping itself. Nothing has been changed then.
 
     References
     ----------
@@ -94,8 +94,8 @@ def global_norm(arrays):
     Parameters
     ----------
     arrays : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order. A
-        list may hold arrays of any shapes and of both dtypes.
+        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
 
     Returns
     -------
@@ -111,8 +111,9 @@ def global_norm(arrays):
 
     Notes
     -----
-    Squares are added in double with their rounding errors kept: the norm is within a few eps of float64 of the true one.
-    Where their sum leaves the range of double, of elements of 1e200 or 1e-200, it is taken again of scaled ones.
+    Squares are added in double with their rounding errors kept: the norm is within a few eps of
+    float64 of the true one. Where their sum leaves the range of double, of elements of 1e200 or
+    1e-200, it is taken again of scaled ones.
 
     References
     ----------
@@ -139,10 +140,11 @@ def clip_by_global_norm(arrays, max_norm):
     Parameters
     ----------
     arrays : ndarray, or list or tuple of them
-        float32 or float64 of at least one dimension, writable, of any strides and byte order; a list may hold arrays of
-        any shapes and of both dtypes, which may share no memory. Scaled by ``max_norm / norm`` where the norm is greater
-        than ``max_norm``. **Where the norm is infinite or NaN they are left as they are**: a step that cannot be trusted is
-        for the caller to skip.
+        float32 or float64 of at least one dimension, writable, of any strides and byte order; a
+        list may hold arrays of any shapes and of both dtypes, which may share no memory. Scaled by
+        ``max_norm / norm`` where the norm is greater than ``max_norm``. **Where the norm is
+        infinite or NaN they are left as they are**: a step that cannot be trusted is for the caller
+        to skip.
     max_norm : float
         Finite, at least 0.
 
@@ -154,15 +156,16 @@ def clip_by_global_norm(arrays, max_norm):
     Raises
     ------
     TypeError
-        For anything but writable arrays of float32 and float64, or a ``max_norm`` that is no number.
+        For anything but writable arrays of float32 and float64, or a ``max_norm`` that is no
+        number.
     ValueError
-        For a 0-d array, a read-only one, one that overlaps itself or another, or a ``max_norm`` out of range. Nothing has
-        been changed then.
+        For a 0-d array, a read-only one, one that overlaps itself or another, or a ``max_norm`` out
+        of range. Nothing has been changed then.
 
     Notes
     -----
-    Elements are scaled in double and rounded to their dtype once. So the norm afterwards may be greater than ``max_norm``
-    by an eps or so.
+    Elements are scaled in double and rounded to their dtype once. So the norm afterwards may be
+    greater than ``max_norm`` by an eps or so.
 
     References
     ----------

@@ -1,4 +1,5 @@
-# Lists of arrays, such as all weights of a network: the checks of _arguments for each, and that what is written lies apart.
+# Lists of arrays, such as all weights of a network: the checks of _arguments for each, and that what is written lies
+# apart.
 #
 # A function that takes a list takes one array, too; a tuple is a list. `given` is what the caller gave, for messages.
 

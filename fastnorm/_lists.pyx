@@ -121,9 +121,9 @@ cdef Py_ssize_t measure(list arrays, Span *spans):
 cdef int set_apart(list written, object given, str name, list read) except -1:
     """Checks that written arrays share no memory, and copies what else they would spoil.
 
-    read: arrays as as_inputs has them. One that lies on a written array is replaced by a copy, unless the two are the
-    same array at the same place of both lists. Written arrays that are not contiguous spoil nothing: they are written
-    last, by deliver_all.
+    read: arrays as as_inputs has them. One that lies on a written array is replaced by a copy,
+    unless the two are the same array at the same place of both lists. Written arrays that are not
+    contiguous spoil nothing: they are written last, by deliver_all.
     """
     cdef list arrays = written + read
     cdef bytes room = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(len(arrays) * sizeof(Span)))

@@ -75,13 +75,14 @@ def l1_penalty(w, strength, grad=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any strides and byte order. A
-        list may hold arrays of any shapes and of both dtypes.
+        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
     strength : float
         Finite, at least 0. 0 gives the value 0 and no gradient, also where w is infinite or NaN.
     grad : ndarray, or list or tuple of them, optional
-        ``strength * sign(w)`` is added to it, in place, 0 where w is 0. Of w's shape and dtype; a list if w is one, of as
-        many arrays, which may share no memory. Where w overlaps it, the result is as if w were copied first.
+        ``strength * sign(w)`` is added to it, in place, 0 where w is 0. Of w's shape and dtype; a
+        list if w is one, of as many arrays, which may share no memory. Where w overlaps it, the
+        result is as if w were copied first.
 
     Returns
     -------
@@ -91,17 +92,17 @@ def l1_penalty(w, strength, grad=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a strength that is no number, a
-        ``grad`` of another dtype, or a list where w is none or the other way round.
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, a strength that
+        is no number, a ``grad`` of another dtype, or a list where w is none or the other way round.
     ValueError
-        For a 0-d w, a strength out of range, a ``grad`` of another shape or length, read-only, or overlapping itself.
-        Nothing has been changed then.
+        For a 0-d w, a strength out of range, a ``grad`` of another shape or length, read-only, or
+        overlapping itself. Nothing has been changed then.
 
     Notes
     -----
-    The value is a sum in double that loses nothing that shows: it is within a few eps of float64 of the true one, and does
-    not overflow before it has to. Gradients are computed in double and rounded to w's dtype once. A NaN in w makes the
-    value NaN, and its own place of the gradient.
+    The value is a sum in double that loses nothing that shows: it is within a few eps of float64 of
+    the true one, and does not overflow before it has to. Gradients are computed in double and
+    rounded to w's dtype once. A NaN in w makes the value NaN, and its own place of the gradient.
 
     References
     ----------
@@ -143,7 +144,8 @@ def l2_penalty(w, strength, grad=None):
 
     Notes
     -----
-    As of `l1_penalty`. Squares that no double can hold, of 1e200 or 1e-200, do no harm to a value that one can.
+    As of `l1_penalty`. Squares that no double can hold, of 1e200 or 1e-200, do no harm to a value
+    that one can.
 
     References
     ----------
@@ -170,7 +172,8 @@ def elastic_net_penalty(w, l1, l2, grad=None):
     w : array_like, or list or tuple of them
         As of `l1_penalty`.
     l1, l2 : float
-        The strengths, finite and at least 0. With 0 its part is left out, also where w is infinite or NaN.
+        The strengths, finite and at least 0. With 0 its part is left out, also where w is infinite
+        or NaN.
     grad : ndarray, or list or tuple of them, optional
         ``l1 * sign(w) + l2 * w`` is added to it, in place. As of `l1_penalty`.
 
@@ -190,7 +193,8 @@ def elastic_net_penalty(w, l1, l2, grad=None):
 
     References
     ----------
-    Zou & Hastie, "Regularization and Variable Selection via the Elastic Net", J. R. Statist. Soc. B 67, 2005.
+    Zou & Hastie, "Regularization and Variable Selection via the Elastic Net", J. R. Statist. Soc. B
+    67, 2005.
 
     Examples
     --------
@@ -207,8 +211,9 @@ def elastic_net_penalty(w, l1, l2, grad=None):
 def soft_threshold(w, step, out=None):
     """Shrink weights by a step, to zero and no further: ``sign(w) * max(|w| - step, 0)``.
 
-    This is the proximal step of the L1 penalty: gradient descent by `l1_penalty` never makes a weight zero, a step of the
-    descent without it followed by this one, with ``step = rate * strength``, does.
+    This is the proximal step of the L1 penalty: gradient descent by `l1_penalty` never makes a
+    weight zero, a step of the descent without it followed by this one, with ``step = rate *
+    strength``, does.
 
     Parameters
     ----------
@@ -217,27 +222,28 @@ def soft_threshold(w, step, out=None):
     step : float
         Finite, at least 0; rounded to w's dtype.
     out : ndarray, or list or tuple of them, optional
-        Where to write the result: w's shape and dtype; a list if w is one, of as many arrays, which may share no memory.
-        May be w itself; any other overlap acts as if w were copied first.
+        Where to write the result: w's shape and dtype; a list if w is one, of as many arrays, which
+        may share no memory. May be w itself; any other overlap acts as if w were copied first.
 
     Returns
     -------
     shrunk : ndarray, or list of ndarray
-        Of w's shape and dtype; ``out`` if that was given. Where ``|w| <= step`` it is +0; NaN stays NaN, infinity infinite.
+        Of w's shape and dtype; ``out`` if that was given. Where ``|w| <= step`` it is +0; NaN stays
+        NaN, infinity infinite.
 
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a step that is no number, an ``out`` of
-        another dtype, or a list where w is none or the other way round.
+        For complex, object, string, datetime, longdouble, float16 or masked arrays, a step that is
+        no number, an ``out`` of another dtype, or a list where w is none or the other way round.
     ValueError
-        For a 0-d w, a step out of range, an ``out`` of another shape or length, read-only, or overlapping itself. Nothing
-        has been changed then.
+        For a 0-d w, a step out of range, an ``out`` of another shape or length, read-only, or
+        overlapping itself. Nothing has been changed then.
 
     References
     ----------
-    Daubechies, Defrise & De Mol, "An iterative thresholding algorithm for linear inverse problems with a sparsity
-    constraint", Comm. Pure Appl. Math. 57, 2004.
+    Daubechies, Defrise & De Mol, "An iterative thresholding algorithm for linear inverse problems
+    with a sparsity constraint", Comm. Pure Appl. Math. 57, 2004.
 
     Examples
     --------

@@ -13,7 +13,8 @@ def clip_by_value(g, low, high, out=None, *, dtype=None):
     Parameters
     ----------
     g : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64. NaN stays NaN.
+        float32 or float64, of one dimension at least; integers and booleans become float64. NaN
+        stays NaN.
     low, high : float
         The bounds.
     out : ndarray, or list or tuple of them, optional
@@ -71,7 +72,8 @@ def global_norm(arrays, *, dtype=None):
 
     References
     ----------
-    J. L. Blue, "A Portable Fortran Program to Find the Euclidean Norm of a Vector", ACM TOMS 4, 1978.
+    J. L. Blue, "A Portable Fortran Program to Find the Euclidean Norm of a Vector", ACM TOMS 4,
+    1978.
 
     Examples
     --------
@@ -110,7 +112,8 @@ def clip_by_global_norm(arrays, max_norm, *, dtype=None):
 
     References
     ----------
-    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013.
 
     Examples
     --------

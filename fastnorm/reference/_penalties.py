@@ -33,7 +33,8 @@ def elastic_net_penalty(w, l1, l2, grad=None, *, dtype=None):
 
     References
     ----------
-    H. Zou and T. Hastie, "Regularization and Variable Selection via the Elastic Net", J. R. Statist. Soc. B 67, 2005.
+    H. Zou and T. Hastie, "Regularization and Variable Selection via the Elastic Net", J. R.
+    Statist. Soc. B 67, 2005.
 
     Examples
     --------
@@ -88,7 +89,8 @@ def l1_penalty(w, strength, grad=None, *, dtype=None):
 
     References
     ----------
-    R. Tibshirani, "Regression Shrinkage and Selection via the Lasso", J. R. Statist. Soc. B 58, 1996.
+    R. Tibshirani, "Regression Shrinkage and Selection via the Lasso", J. R. Statist. Soc. B 58,
+    1996.
 
     Examples
     --------
@@ -164,8 +166,8 @@ def soft_threshold(w, step, out=None, *, dtype=None):
 
     References
     ----------
-    I. Daubechies, M. Defrise and C. De Mol, "An iterative thresholding algorithm for linear inverse problems with a
-    sparsity constraint", Comm. Pure Appl. Math. 57, 2004.
+    I. Daubechies, M. Defrise and C. De Mol, "An iterative thresholding algorithm for linear inverse
+    problems with a sparsity constraint", Comm. Pure Appl. Math. 57, 2004.
 
     Examples
     --------

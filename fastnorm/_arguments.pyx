@@ -200,7 +200,8 @@ cdef double as_double(object value, str name) except? -1:
     """A number, infinite if no double is so large."""
     if PyFloat_CheckExact(value):
         return PyFloat_AsDouble(value)
-    if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
+    if PyLong_CheckExact(value) or isinstance(value, numbers.Real) or (
+            isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
         try:
             return float(value)
         except OverflowError:  # of an integer or a fraction

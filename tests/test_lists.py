@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnorm
-from support import control, processes
+from support import control, hashes, processes
 from support.arrays import DTYPES, LAYOUTS, WRITEABLE_LAYOUTS, assert_same_bits, at_offset, draw, hostile
 from support.guarded import Guarded
 from support.isas import ISAS, using
@@ -55,6 +55,24 @@ def test_the_same_for_any_number_of_threads(name, n, rng):
     with fastnorm.threads(n):
         for _ in range(3):
             assert_same_bits(call(name, arrays), expected)
+
+
+PINNED = {
+    "l1_penalty": "4b8677cb2294a54e1154398e1f7c4dbf9c0500cacd4e63bf6ae69b4111ef98e3",
+    "l2_penalty": "6905e03b2010f4a28b515d1671cfd64b19b036f9fc23af1b9b704c9817de26db",
+    "elastic_net_penalty": "f691a271650663b6908df5427eb085fe9af70ee3795c553f5600afe53fa7b4fa",
+    "soft_threshold": "a675f3c5fb2fc2d0e1717f851136d497717681affbc77534c0d6fbb5f52b875c",
+    "clip_by_value": "754955ad92e25a6ec1613918a72e07f2ea9f5623af2db2366fc4733ad653218d",
+    "global_norm": "cc17421345bee14195967872f3cb73d7ee87327843b9977d6d204366bd4673ee",
+    "clip_by_global_norm": "20c187abc76967a72127b4364d7bb9d88ce3d824c2290b884707174b26e64585",
+}
+
+
+@functions
+def test_the_bits_stay_from_release_to_release(name, isa):
+    shapes = [(1000, 33), (7, 3), (513, 257)]
+    arrays = [hashes.data(shape, d, 7) * d(2.0**-10) for shape in shapes for d in DTYPES]
+    assert hashes.hash_of(call(name, arrays)) == PINNED[name]
 
 
 @functions

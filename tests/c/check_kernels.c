@@ -25,10 +25,12 @@
 #include <unistd.h>
 
 #include "../../csrc/batchnorm.h"
+#include "../../csrc/clipping.h"
 #include "../../csrc/cpu.h"
 #include "../../csrc/dispatch.h"
 #include "../../csrc/dropout.h"
 #include "../../csrc/layernorm.h"
+#include "../../csrc/penalties.h"
 #include "../../csrc/rmsnorm.h"
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
@@ -273,6 +275,61 @@ static int run_dropout(const arguments *a)
     return fn_dropout.apply(&op, a->dtype);
 }
 
+/* x as a list of its first row and the others. */
+static ptrdiff_t cut_in_two(const arguments *a, const void *x, void *y, fn_array *arrays)
+{
+    const ptrdiff_t bytes = a->n * (a->dtype == FN_FLOAT32 ? 4 : 8);
+    arrays[0] = (fn_array){.x = x, .y = y, .n = a->n, .dtype = a->dtype};
+    arrays[1] = (fn_array){.x = (const char *)x + bytes, .y = (char *)y + bytes, .n = (a->m - 1) * a->n,
+                           .dtype = a->dtype};
+    return a->m > 1 ? 2 : 1;
+}
+
+static void fill_means(const arguments *a, double value)
+{
+    for (ptrdiff_t i = 0; i < a->m; i++) ((double *)rooms[OUT_MEAN].at)[i] = value;
+}
+
+static int run_elastic_net_penalty(const arguments *a)
+{
+    static unsigned char weights[MOST_BYTES];
+    const fn_penalty op = {FN_PENALTY_L1 | FN_PENALTY_L2, 0.3, 0.7};
+    const void *w = a->x;
+    fn_array arrays[2];
+    double value;
+    if (w == rooms[OUT].at)
+        w = memcpy(weights, a->x, rooms[OUT].bytes); /* which may not be its gradient */
+    else
+        memcpy(rooms[OUT].at, a->x, rooms[OUT].bytes);
+    const ptrdiff_t count = cut_in_two(a, w, rooms[OUT].at, arrays);
+    const int status = fn_penalties.penalty(arrays, count, &op, &value);
+    fill_means(a, value);
+    return status;
+}
+
+static int run_soft_threshold(const arguments *a)
+{
+    fn_array arrays[2];
+    return fn_penalties.soft_threshold(arrays, cut_in_two(a, a->x, rooms[OUT].at, arrays), 0.6);
+}
+
+static int run_clip_by_value(const arguments *a)
+{
+    fn_array arrays[2];
+    return fn_clipping.clip_by_value(arrays, cut_in_two(a, a->x, rooms[OUT].at, arrays), -0.8, 0.5);
+}
+
+static int run_clip_by_global_norm(const arguments *a)
+{
+    fn_array arrays[2];
+    double norm;
+    if (a->x != rooms[OUT].at) memcpy(rooms[OUT].at, a->x, rooms[OUT].bytes);
+    const ptrdiff_t count = cut_in_two(a, rooms[OUT].at, rooms[OUT].at, arrays);
+    const int status = fn_clipping.clip_by_global_norm(arrays, count, 0.5, &norm);
+    fill_means(a, norm);
+    return status;
+}
+
 static const operation operations[] = {
     {"layer_norm", 1, 0, 0, run_layer_norm, {{"y", OUT, 0}, {"mean", OUT_MEAN, 1}, {"rstd", OUT_RSTD, 1}}},
     {"layer_norm_backward", 1, 1, 1, run_layer_norm_backward,
@@ -283,6 +340,10 @@ static const operation operations[] = {
     {"batch_norm_backward", 0, 1, 1, run_batch_norm_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
     {"dropout", 1, 0, 0, run_dropout, {{"y", OUT, 0}}},
+    {"elastic_net_penalty", 1, 0, 0, run_elastic_net_penalty, {{"grad", OUT, 0}, {"value", OUT_MEAN, 1}}},
+    {"soft_threshold", 1, 0, 0, run_soft_threshold, {{"y", OUT, 0}}},
+    {"clip_by_value", 1, 0, 0, run_clip_by_value, {{"y", OUT, 0}}},
+    {"clip_by_global_norm", 1, 0, 0, run_clip_by_global_norm, {{"x", OUT, 0}, {"norm", OUT_MEAN, 1}}},
     {"rms_norm", 1, 0, 0, run_rms_norm, {{"y", OUT, 0}, {"rstd", OUT_RSTD, 1}}},
     {"rms_norm_backward", 1, 1, 1, run_rms_norm_backward, {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}}},
     {"batch_norm_inference_backward", 0, 1, 1, run_batch_norm_inference_backward,

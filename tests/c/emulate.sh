@@ -134,6 +134,17 @@ static inline __m512d shim_cvtps_pd(__m256 a)
     return wide;
 }
 
+static inline __m256 shim_cvtpd_ps(__m512d a)
+{
+    double wide[8];
+    float lanes[8];
+    __m256 narrow;
+    memcpy(wide, &a, 64);
+    for (int i = 0; i < 8; i++) lanes[i] = (float)wide[i];
+    memcpy(&narrow, lanes, 32);
+    return narrow;
+}
+
 /* SIMDe rounds the product before it takes the third number away. */
 static inline __m512d shim_fmsub_pd(__m512d a, __m512d b, __m512d c)
 {
@@ -154,6 +165,7 @@ static inline __m512d shim_fmsub_pd(__m512d a, __m512d b, __m512d c)
 #undef _mm512_stream_pd
 #undef _mm512_extractf32x8_ps
 #undef _mm512_cvtps_pd
+#undef _mm512_cvtpd_ps
 #undef _mm512_fmsub_pd
 #undef _mm512_shuffle_f32x4
 #undef _mm512_shuffle_f64x2
@@ -165,6 +177,7 @@ static inline __m512d shim_fmsub_pd(__m512d a, __m512d b, __m512d c)
 #define _mm512_stream_pd shim_stream_pd
 #define _mm512_extractf32x8_ps shim_extractf32x8_ps
 #define _mm512_cvtps_pd shim_cvtps_pd
+#define _mm512_cvtpd_ps shim_cvtpd_ps
 #define _mm512_fmsub_pd shim_fmsub_pd
 #define _mm512_shuffle_f32x4 simde_mm512_shuffle_f32x4
 #define _mm512_shuffle_f64x2 simde_mm512_shuffle_f64x2

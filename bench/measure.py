@@ -100,6 +100,7 @@ def contestants(case: Case, others: list) -> dict[str, Contestant]:
     ours, numpys = getattr(fastnorm, name), getattr(reference, name)
     takes = inspect.signature(ours).parameters
     where = {"axis": arrays.axis} if arrays.axis != -1 and "axis" in takes else {}
+    where |= case.operation.options
     # What works in place has no other way to be called.
     out = {"out": np.ones_like(arrays.x)} if "out" in takes else {}
     calls = {

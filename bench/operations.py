@@ -6,7 +6,7 @@ A new operation is one line in ``OPERATIONS`` (and a family, one ``bench_<family
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def draw(shape: Shape, dtype: str) -> Arrays:
 @dataclass(frozen=True)
 class Operation:
     """One public operation of a family: what it normalizes, each by itself, its unavoidable
-    traffic in arrays of x's size, and its arguments.
+    traffic in arrays of x's size, its arguments and options.
 
     ``sweep`` arrays are read by a first sweep over all of x (the statistics of a channel need
     every row); then one sweep reads ``reads`` arrays and writes ``writes``. What ``always`` is not true of
@@ -77,15 +77,16 @@ class Operation:
     writes: int
     arguments: Callable[[Arrays], tuple]
     always: bool = True
+    options: dict = field(default_factory=dict)
 
     @property
     def traffic(self) -> int:
         return self.sweep + self.reads + self.writes
 
 
-def _activation(name: str, always: bool = False) -> tuple[Operation, Operation]:
-    forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always)
-    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always)
+def _activation(name: str, *, always: bool = False, **options) -> tuple[Operation, Operation]:
+    forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always, options)
+    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always, options)
 
 
 _TABLE = (
@@ -119,15 +120,15 @@ _TABLE = (
         1,
         lambda a: (a.dy, a.x, a.running_mean, a.running_var, a.gamma),
     ),
-    Operation("clip_by_value", "clipping", ROWS, 0, 1, 1, lambda a: (a.x, -1.0, 1.0)),
+    Operation("clip_by_value", "clipping", ROWS, 0, 1, 1, lambda a: (a.x, -1.0, 1.0), always=False),
     Operation("global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x,)),
     # Gradients that are within the norm, as they are at most steps: x is left as it is.
-    Operation("clip_by_global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x, 1e30)),
+    Operation("clip_by_global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x, 1e30), always=False),
     Operation("dropout", "dropout", ROWS, 0, 1, 1, lambda a: (a.x, 0.1, (1, 2))),
     Operation("dropout_backward", "dropout", ROWS, 0, 1, 1, lambda a: (a.dy, 0.1, (1, 2))),
     # Strengths that are too small to change dy, which others use.
-    Operation("l1_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy)),
-    Operation("l2_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy)),
+    Operation("l1_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy), always=False),
+    Operation("l2_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy), always=False),
     Operation("elastic_net_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, 1e-30, a.dy)),
     Operation("soft_threshold", "penalties", ROWS, 0, 1, 1, lambda a: (a.x, 0.5)),
     Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
@@ -136,7 +137,7 @@ _TABLE = (
     *_activation("leaky_relu"),
     *_activation("sigmoid"),
     *_activation("tanh"),
-    *_activation("gelu", always=True),
+    *_activation("gelu", always=True, approximate="tanh"),
     *_activation("silu"),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}

@@ -43,7 +43,7 @@ def clip_by_value(g, low, high, out=None):
     Parameters
     ----------
     g : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
         strides and byte order. A list may hold arrays of any shapes and of both dtypes.
     low, high : float
         The bounds, ``low <= high``, rounded to g's dtype; either may be infinite.
@@ -94,7 +94,7 @@ def global_norm(arrays):
     Parameters
     ----------
     arrays : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
         strides and byte order. A list may hold arrays of any shapes and of both dtypes.
 
     Returns
@@ -140,7 +140,7 @@ def clip_by_global_norm(arrays, max_norm):
     Parameters
     ----------
     arrays : ndarray, or list or tuple of them
-        float32 or float64 of at least one dimension, writable, of any strides and byte order; a
+        Of float32 or float64, at least 1-d, writable, of any strides and byte order; a
         list may hold arrays of any shapes and of both dtypes, which may share no memory. Scaled by
         ``max_norm / norm`` where the norm is greater than ``max_norm``. **Where the norm is
         infinite or NaN they are left as they are**: a step that cannot be trusted is for the caller

@@ -75,7 +75,7 @@ def l1_penalty(w, strength, grad=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64 of at least one dimension; integers and booleans become float64. Any
+        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
         strides and byte order. A list may hold arrays of any shapes and of both dtypes.
     strength : float
         Finite, at least 0. 0 gives the value 0 and no gradient, also where w is infinite or NaN.

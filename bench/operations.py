@@ -137,7 +137,7 @@ _TABLE = (
     *_activation("leaky_relu"),
     *_activation("sigmoid"),
     *_activation("tanh"),
-    *_activation("gelu", always=True, approximate="tanh"),
+    *_activation("gelu", approximate="tanh"),
     *_activation("silu"),
 )
 OPERATIONS = {operation.name: operation for operation in _TABLE}

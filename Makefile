@@ -7,6 +7,7 @@
 #   make report    bench on one thread and curves, into docs/
 #   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
 #   make examples  build, install, train on real data     make why   textbooks' claims, measured: docs/why.md
+#   make docs      the manual as HTML, in build/docs/html
 #   make tsan, make emulate   the C parts on their own: races; every ISA against the baseline
 #   make analyze   static analysis of the C parts
 #   make lint      style and types of what is Python and Cython    make format   the first, where a tool can mend it
@@ -25,8 +26,8 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench bench-full curves report accuracy examples why tsan emulate analyze lint lint-c format format-c hooks \
-  asan asan-fuzz fuzz trust slow parallel wheel wheels sdist clean
+.PHONY: test bench bench-full curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
+  format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -51,6 +52,12 @@ examples: $(VENV)/installed $(VENV)/for-examples
 
 why: $(VENV)/installed $(VENV)/for-examples
 	$(BIN)/python examples/why.py --page docs
+
+# A warning is an error, and so is a name that leads nowhere. The reference is of the installed package.
+docs: $(VENV)/installed $(VENV)/for-docs
+	rm -rf build/docs
+	$(BIN)/sphinx-build -b html -d build/docs/doctrees -W --keep-going -n -q $(DOCS_OPTIONS) docs build/docs/html
+	@echo "The manual: build/docs/html/index.html"
 
 accuracy: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python accuracy.py $(ACCURACY_OPTIONS)
@@ -152,7 +159,7 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/pip install --quiet $(VENV)/wheel/*.whl
 	touch $@
 
-$(VENV)/for-test $(VENV)/for-bench $(VENV)/for-examples: $(VENV)/for-%: $(VENV)/installed pyproject.toml
+$(VENV)/for-test $(VENV)/for-bench $(VENV)/for-examples $(VENV)/for-docs: $(VENV)/for-%: $(VENV)/installed pyproject.toml
 	$(BIN)/pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[$*]"
 	touch $@
 

@@ -1,5 +1,6 @@
 """Settings of Sphinx for the manual: `make docs`. The pages of the reference are written here, one for each family."""
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -29,11 +30,13 @@ numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
-# Docstrings set names of tests and of arguments in single backticks, too. The links to Python and NumPy would have to be
-# looked up in the network, which a build does not need.
+# Docstrings set tests, arguments and results in single backticks, too. Links to Python and NumPy would have to be looked
+# up in the network, which a build does not need.
+FUNCTIONS = [getattr(module, name) for module in (fastnorm, reference) for name in module.__all__]
+ARGUMENTS = {name for function in FUNCTIONS if callable(function) for name in inspect.signature(function).parameters}
 nitpick_ignore_regex = [
     ("py:obj", r"test_\w+"),
-    ("py:obj", r"[a-z]\w{0,5}"),
+    ("py:obj", r"d?[a-z]|" + "|".join(sorted(ARGUMENTS))),
     ("py:.*", r"(numpy|np|collections|typing)\..*"),
     ("py:.*", r"(TypeError|ValueError|MemoryError)"),
 ]

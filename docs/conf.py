@@ -63,6 +63,7 @@ html_sidebars = {page: [] for page in ("index", "tutorial", "why")}
 
 REFERENCE = Path(__file__).parent / "reference"
 TITLES = {"core": "Threads, memory, configuration"}
+PAGES = {"core": "threads_and_memory"}  # the name of the file where it is not that of the family
 VALUES = {
     "__cpu_features__": "Which of the CPU features that kernels can use this machine has: names and booleans.",
     "__version__": "The version of the package.",
@@ -108,11 +109,10 @@ def write_reference(app) -> None:
     for name in fastnorm.__all__:
         if name != "reference":
             families.setdefault(family_of(name), []).append(name)
-    for old in REFERENCE.glob("*.rst"):
-        if old.stem not in families:
-            old.unlink()
-    for family, names in families.items():
-        path, text = REFERENCE / f"{family}.rst", page_of(family, names)
+    pages = {REFERENCE / f"{PAGES.get(family, family)}.rst": page_of(family, names) for family, names in families.items()}
+    for path in set(REFERENCE.glob("*.rst")) - set(pages):
+        path.unlink()
+    for path, text in pages.items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 

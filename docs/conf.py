@@ -30,8 +30,8 @@ numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
-# Docstrings set tests, arguments and results in single backticks, too. Links to Python and NumPy would have to be looked
-# up in the network, which a build does not need.
+# Docstrings set tests, arguments and results in single backticks, too. Links to Python and NumPy would have to be
+# looked up in the network, which a build does not need.
 FUNCTIONS = [getattr(module, name) for module in (fastnorm, reference) for name in module.__all__]
 ARGUMENTS = {name for function in FUNCTIONS if callable(function) for name in inspect.signature(function).parameters}
 nitpick_ignore_regex = [
@@ -59,7 +59,7 @@ html_theme_options = {
 # Pages without pages beneath them need no list of these.
 html_sidebars = {page: [] for page in ("index", "tutorial", "why")}
 
-# ---- the reference ----------------------------------------------------------------------------------------------------
+# ---- the reference --------------------------------------------------------------------------------------------------
 
 REFERENCE = Path(__file__).parent / "reference"
 TITLES = {"core": "Threads, memory, configuration"}
@@ -94,8 +94,8 @@ def documented(module: str, names: list[str]) -> list[str]:
 def page_of(family: str, names: list[str]) -> str:
     title = title_of(family)
     functions = [name for name in names if name not in VALUES]
-    lines = [title, "=" * len(title), "", ".. currentmodule:: fastnorm", "", ".. autosummary::", "   :nosignatures:", ""]
-    lines += [f"   {name}" for name in functions] + [""]
+    lines = [title, "=" * len(title), "", ".. currentmodule:: fastnorm", ""]
+    lines += [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in functions), ""]
     lines += documented("fastnorm", names)
     if formulas := [name for name in names if name in reference.__all__]:
         heading = "The same in readable NumPy"
@@ -109,7 +109,9 @@ def write_reference(app) -> None:
     for name in fastnorm.__all__:
         if name != "reference":
             families.setdefault(family_of(name), []).append(name)
-    pages = {REFERENCE / f"{PAGES.get(family, family)}.rst": page_of(family, names) for family, names in families.items()}
+    pages = {
+        REFERENCE / f"{PAGES.get(family, family)}.rst": page_of(family, names) for family, names in families.items()
+    }
     for path in set(REFERENCE.glob("*.rst")) - set(pages):
         path.unlink()
     for path, text in pages.items():

@@ -17,6 +17,7 @@ def test_there_are_pages():
     assert "tutorial.md" in PAGES
 
 
+@pytest.mark.unsanitized("they call what other tests call, and scikit-learn takes long there")
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page, tmp_path, monkeypatch):
     missing = sorted(name for name in imports_of(DOCS / page) if find_spec(name) is None)

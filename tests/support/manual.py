@@ -27,7 +27,7 @@ def imports_of(page):
 
 
 def run_page(page):
-    """Run a page in the place of the main program, so that other processes find its functions; True if all was right."""
+    """Run a page as the main program, so that other processes find its functions; whether all was right."""
     warnings.simplefilter("default")
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     runner = doctest.DocTestRunner(optionflags=OPTIONS)

@@ -82,7 +82,7 @@ def clip_by_value(g, low, high, out=None):
     cdef list inputs = as_inputs(g, "g"), outs = as_outs(out, inputs, g, "g")
     cdef list results = results_for(inputs, outs)
     cdef Arrays arrays
-    cdef bytes room = describe(inputs, results, &arrays)
+    cdef bytes _room = describe(inputs, results, &arrays)
     cdef PyThreadState *released = release_if_long(arrays.bytes // 8, 1, FN_FLOAT64)
     finish(released, drivers.clip_by_value(arrays.arrays, arrays.count, least, most))
     return deliver_lists(results, outs, g, out)
@@ -127,7 +127,7 @@ def global_norm(arrays):
     """
     cdef list inputs = as_inputs(arrays, "arrays")
     cdef Arrays described
-    cdef bytes room = describe(inputs, None, &described)
+    cdef bytes _room = describe(inputs, None, &described)
     cdef double norm = 0
     cdef PyThreadState *released = release_if_long(described.bytes // 8, 1, FN_FLOAT64)
     finish(released, drivers.global_norm(described.arrays, described.count, &norm))
@@ -183,7 +183,7 @@ def clip_by_global_norm(arrays, max_norm):
     cdef double most = as_number(max_norm, "max_norm", HUGE_VAL), norm = 0
     cdef list updated = as_updated(arrays, "arrays"), places = places_of(updated)
     cdef Arrays described
-    cdef bytes room = describe(places, places, &described)
+    cdef bytes _room = describe(places, places, &described)
     cdef PyThreadState *released = release_if_long(described.bytes // 8, 1, FN_FLOAT64)
     finish(released, drivers.clip_by_global_norm(described.arrays, described.count, most, &norm))
     if most < norm < HUGE_VAL:

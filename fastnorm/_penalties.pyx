@@ -59,7 +59,7 @@ cdef double penalty(object w, double l1, double l2, object grad) except? -1:
         grads = as_results(grad, "grad", inputs, w, "w")
         set_gradient_apart(grads, grad, inputs)
         places = places_of(grads)
-    cdef bytes room = describe(inputs, places, &arrays)
+    cdef bytes _room = describe(inputs, places, &arrays)
     if not op.kinds:
         return 0
     cdef PyThreadState *released = release_if_long(arrays.bytes // 8, 1, FN_FLOAT64)
@@ -255,7 +255,7 @@ def soft_threshold(w, step, out=None):
     cdef list inputs = as_inputs(w, "w"), outs = as_outs(out, inputs, w, "w")
     cdef list results = results_for(inputs, outs)
     cdef Arrays arrays
-    cdef bytes room = describe(inputs, results, &arrays)
+    cdef bytes _room = describe(inputs, results, &arrays)
     cdef PyThreadState *released = release_if_long(arrays.bytes // 8, 1, FN_FLOAT64)
     finish(released, drivers.soft_threshold(arrays.arrays, arrays.count, number))
     return deliver_lists(results, outs, w, out)

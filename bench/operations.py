@@ -133,6 +133,21 @@ _TABLE = (
     Operation("soft_threshold", "penalties", ROWS, 0, 1, 1, lambda a: (a.x, 0.5)),
     Operation("rms_norm", "rmsnorm", ROWS, 0, 1, 1, lambda a: (a.x, a.gamma)),
     Operation("rms_norm_backward", "rmsnorm", ROWS, 0, 2, 1, lambda a: (a.dy, a.x, a.root_mean_squares, a.gamma)),
+    Operation("add_layer_norm", "addnorm", ROWS, 0, 2, 2, lambda a: (a.x, a.dy, a.gamma, a.beta)),
+    Operation(
+        "add_layer_norm_backward", "addnorm", ROWS, 0, 3, 1, lambda a: (a.dy, a.dy, a.x, *a.row_statistics, a.gamma)
+    ),
+    Operation("add_rms_norm", "addnorm", ROWS, 0, 2, 2, lambda a: (a.x, a.dy, a.gamma), always=False),
+    Operation(
+        "add_rms_norm_backward",
+        "addnorm",
+        ROWS,
+        0,
+        3,
+        1,
+        lambda a: (a.dy, a.dy, a.x, a.root_mean_squares, a.gamma),
+        always=False,
+    ),
     *_activation("relu"),
     *_activation("leaky_relu"),
     *_activation("sigmoid"),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "activations.h"
+#include "addnorm.h"
 #include "batchnorm.h"
 #include "clipping.h"
 #include "dropout.h"
@@ -16,6 +17,7 @@ static const struct {
     const void *drivers;
 } families[] = {
     {"activations", &fn_activations},
+    {"addnorm", &fn_addnorm},
     {"batchnorm", &fn_batchnorm},
     {"clipping", &fn_clipping},
     {"dropout", &fn_dropout},

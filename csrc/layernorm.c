@@ -24,13 +24,20 @@ static ptrdiff_t rows_per_task(ptrdiff_t row_bytes)
 typedef struct {
     const fn_layernorm_fwd *op;
     const fn_layernorm_kernels *kernels;
+    const fn_rows_hook *before;
     ptrdiff_t rows;
 } fwd_task;
 
 static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const fwd_task *task = arg;
-    task->kernels->forward(task->op, begin * task->rows, fn_min(end * task->rows, task->op->m));
+    const ptrdiff_t first = begin * task->rows, last = fn_min(end * task->rows, task->op->m);
+    const ptrdiff_t step = task->before ? task->rows : last - first;
+    for (ptrdiff_t row = first; row < last; row += step) {
+        const ptrdiff_t next = fn_min(row + step, last);
+        if (task->before) task->before->call(task->before->arg, row, next);
+        task->kernels->forward(task->op, row, next);
+    }
 }
 
 static void forward_of_nothing(const fn_layernorm_fwd *op)
@@ -41,31 +48,36 @@ static void forward_of_nothing(const fn_layernorm_fwd *op)
     }
 }
 
-static int layer_norm(const fn_layernorm_fwd *given, fn_dtype dtype)
+int fn_layernorm_forward(const fn_layernorm_fwd *given, const fn_rows_hook *before, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype);
+    const ptrdiff_t bytes = 2 * given->m * row_bytes + (before ? before->bytes : 0);
     fn_layernorm_fwd copy = *given, *op = &copy;
     /* short rows would leave too many lines half written */
-    op->stream = 2 * op->m * row_bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
-    op->fetch = op->m * row_bytes >= FN_FETCH_BYTES;
+    op->stream = bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op->x != op->y;
+    op->fetch = !before && op->m * row_bytes >= FN_FETCH_BYTES;
     if (op->m == 0 || op->n == 0) {
         forward_of_nothing(op);
     } else {
         /* a row needs no neighbour: tasks may be smaller than a group */
-        fwd_task task = {op, layernorm_kernels(dtype), row_bytes > FN_TILE_BYTES / 4 ? 1 : rows_per_task(row_bytes)};
-        fn_share(fwd_range, &task, fn_ceil_div(op->m, task.rows), 2 * op->m * row_bytes);
+        const ptrdiff_t rows = row_bytes > FN_TILE_BYTES / 4 ? 1 : rows_per_task(row_bytes);
+        fwd_task task = {op, layernorm_kernels(dtype), before, rows};
+        fn_share(fwd_range, &task, fn_ceil_div(op->m, rows), bytes);
     }
     fn_fp_restore(saved);
     return 0;
 }
+
+static int layer_norm(const fn_layernorm_fwd *op, fn_dtype dtype) { return fn_layernorm_forward(op, NULL, dtype); }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const fn_layernorm_bwd *op;
     const fn_layernorm_kernels *kernels;
-    ptrdiff_t slabs, slab_rows, padded;
+    const fn_rows_hook *after;
+    ptrdiff_t slabs, slab_rows, tile_rows, padded;
     ptrdiff_t arrays; /* a slab has dgamma and dbeta, and their rounding errors if the dtype is float64 */
     double *sums;     /* (slabs, arrays, padded), then padded zeros */
     double *zeros;
@@ -96,9 +108,14 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     const bwd_task *task = arg;
     for (ptrdiff_t slab = begin; slab < end; slab++) {
         const fn_gradient_sums sums = sums_of_slab(task, slab);
-        const ptrdiff_t row = slab * task->slab_rows;
+        const ptrdiff_t first = slab * task->slab_rows, last = fn_min(first + task->slab_rows, task->op->m);
+        const ptrdiff_t step = task->after ? task->tile_rows : last - first;
         memset(sums.dgamma, 0, (size_t)(task->arrays * task->padded) * sizeof(double));
-        task->kernels->backward(task->op, row, fn_min(row + task->slab_rows, task->op->m), &sums);
+        for (ptrdiff_t row = first; row < last; row += step) {
+            const ptrdiff_t next = fn_min(row + step, last);
+            task->kernels->backward(task->op, row, next, &sums);
+            if (task->after) task->after->call(task->after->arg, row, next);
+        }
         fn_slab_done(task->waiting, task->slabs, slab, add_slab, task);
     }
 }
@@ -114,7 +131,7 @@ static void write_gradient(void *out, const double *hi, const double *lo, ptrdif
     }
 }
 
-static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+static int backward(const fn_layernorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype)
 {
     const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
     if (op->m == 0 || op->n == 0) {
@@ -126,6 +143,8 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     fn_waiting_slabs waiting = 0;
     bwd_task task = {.op = op,
                      .kernels = layernorm_kernels(dtype),
+                     .after = after,
+                     .tile_rows = rows_per_task(row_bytes),
                      .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
                      .arrays = dtype == FN_FLOAT64 ? 4 : 2,
                      .waiting = &waiting};
@@ -136,7 +155,7 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     task.sums = fn_aligned_up(block);
     task.zeros = task.sums + task.slabs * task.arrays * task.padded;
     memset(task.zeros, 0, (size_t)task.padded * sizeof(double));
-    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes);
+    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes + (after ? after->bytes : 0));
     const fn_gradient_sums total = sums_of_slab(&task, 0);
     write_gradient(op->dgamma, total.dgamma, total.dgamma_lo, op->n, dtype);
     write_gradient(op->dbeta, total.dbeta, total.dbeta_lo, op->n, dtype);
@@ -144,17 +163,22 @@ static int backward(const fn_layernorm_bwd *op, fn_dtype dtype)
     return 0;
 }
 
-static int layer_norm_backward(const fn_layernorm_bwd *given, fn_dtype dtype)
+int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *after, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
     const ptrdiff_t row_bytes = op.n * fn_item_bytes(dtype);
     const int whole_lines = (uintptr_t)op.dx % FN_UNIT_BYTES == 0 || row_bytes >= FN_STREAM_ROW_BYTES;
-    op.stream = 3 * op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x;
+    op.stream = 3 * op.m * row_bytes >= FN_STREAM_BYTES && whole_lines && op.dx != op.dy && op.dx != op.x && !after;
     op.exact = op.m > FN_PLAIN_ROWS;
-    const int status = backward(&op, dtype);
+    const int status = backward(&op, after, dtype);
     fn_fp_restore(saved);
     return status;
+}
+
+static int layer_norm_backward(const fn_layernorm_bwd *op, fn_dtype dtype)
+{
+    return fn_layernorm_backward(op, NULL, dtype);
 }
 
 const fn_layernorm_drivers fn_layernorm = {layer_norm, layer_norm_backward};

@@ -3,6 +3,7 @@
 #define FN_LAYERNORM_H
 
 #include "fastnorm.h"
+#include "rows_hook.h"
 
 typedef struct {
     ptrdiff_t m, n;
@@ -49,5 +50,10 @@ typedef struct {
 } fn_layernorm_drivers;
 
 extern const fn_layernorm_drivers fn_layernorm;
+
+/* The drivers for other families: rows of x are written by `before` just before they are read, rows of dx changed by
+ * `after` just after they are written. NULL for nothing. */
+int fn_layernorm_forward(const fn_layernorm_fwd *op, const fn_rows_hook *before, fn_dtype dtype);
+int fn_layernorm_backward(const fn_layernorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype);
 
 #endif

@@ -40,16 +40,23 @@ static const void *factor_of(double offset, const void *gamma, ptrdiff_t n, fn_d
 typedef struct {
     const fn_rmsnorm_fwd *op;
     const fn_rmsnorm_kernels *kernels;
+    const fn_rows_hook *before;
     ptrdiff_t rows;
 } fwd_task;
 
 static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const fwd_task *task = arg;
-    task->kernels->forward(task->op, begin * task->rows, fn_min(end * task->rows, task->op->m));
+    const ptrdiff_t first = begin * task->rows, last = fn_min(end * task->rows, task->op->m);
+    const ptrdiff_t step = task->before ? task->rows : last - first;
+    for (ptrdiff_t row = first; row < last; row += step) {
+        const ptrdiff_t next = fn_min(row + step, last);
+        if (task->before) task->before->call(task->before->arg, row, next);
+        task->kernels->forward(task->op, row, next);
+    }
 }
 
-static int rms_norm(const fn_rmsnorm_fwd *given, fn_dtype dtype)
+int fn_rmsnorm_forward(const fn_rmsnorm_fwd *given, const fn_rows_hook *before, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype), bytes = given->m * row_bytes;
@@ -57,25 +64,29 @@ static int rms_norm(const fn_rmsnorm_fwd *given, fn_dtype dtype)
     void *copy;
     op.gamma = factor_of(op.offset, op.gamma, op.n, dtype, &copy);
     const int status = given->gamma && !op.gamma ? -1 : 0;
-    op.stream = 2 * bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.x != op.y;
+    const ptrdiff_t traffic = 2 * bytes + (before ? before->bytes : 0);
+    op.stream = traffic >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.x != op.y;
     if (bytes == 0) {
         for (ptrdiff_t i = 0; op.rstd && i < op.m; i++) op.rstd[i] = 1 / sqrt(op.eps);
     } else if (status == 0) {
         const ptrdiff_t rows = fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_GROUP_ROWS);
-        fwd_task task = {&op, rmsnorm_kernels(dtype), row_bytes > FN_TILE_BYTES / 4 ? 1 : rows};
-        fn_share(fwd_range, &task, fn_ceil_div(op.m, task.rows), 2 * bytes);
+        fwd_task task = {&op, rmsnorm_kernels(dtype), before, row_bytes > FN_TILE_BYTES / 4 ? 1 : rows};
+        fn_share(fwd_range, &task, fn_ceil_div(op.m, task.rows), traffic);
     }
     free(copy);
     fn_fp_restore(saved);
     return status;
 }
 
+static int rms_norm(const fn_rmsnorm_fwd *op, fn_dtype dtype) { return fn_rmsnorm_forward(op, NULL, dtype); }
+
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const fn_rmsnorm_bwd *op;
     const fn_rmsnorm_kernels *kernels;
-    ptrdiff_t slabs, slab_rows, padded;
+    const fn_rows_hook *after;
+    ptrdiff_t slabs, slab_rows, tile_rows, padded;
     int exact;
     double *sums; /* (slabs, 2, padded), of float32 the second is not used */
     fn_waiting_slabs *waiting;
@@ -95,10 +106,14 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     const bwd_task *task = arg;
     for (ptrdiff_t slab = begin; slab < end; slab++) {
         double *sums = task->op->gamma ? sums_of_slab(task, slab) : NULL;
-        const ptrdiff_t row = slab * task->slab_rows;
+        const ptrdiff_t first = slab * task->slab_rows, last = fn_min(first + task->slab_rows, task->op->m);
+        const ptrdiff_t step = task->after ? task->tile_rows : last - first;
         if (sums) memset(sums, 0, (size_t)(2 * task->padded) * sizeof(double));
-        task->kernels->backward(task->op, row, fn_min(row + task->slab_rows, task->op->m), sums,
-                                sums ? sums + task->padded : NULL);
+        for (ptrdiff_t row = first; row < last; row += step) {
+            const ptrdiff_t next = fn_min(row + step, last);
+            task->kernels->backward(task->op, row, next, sums, sums ? sums + task->padded : NULL);
+            if (task->after) task->after->call(task->after->arg, row, next);
+        }
         if (sums) fn_slab_done(task->waiting, task->slabs, slab, add_slab, task);
     }
 }
@@ -114,13 +129,15 @@ static void write_dgamma(const bwd_task *task, fn_dtype dtype)
     }
 }
 
-static int backward(const fn_rmsnorm_bwd *op, fn_dtype dtype)
+static int backward(const fn_rmsnorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype)
 {
     const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
     const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
     fn_waiting_slabs waiting = 0;
     bwd_task task = {.op = op,
                      .kernels = rmsnorm_kernels(dtype),
+                     .after = after,
+                     .tile_rows = fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_EXACT_ROWS),
                      .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
                      .exact = dtype == FN_FLOAT64,
                      .waiting = &waiting};
@@ -129,28 +146,30 @@ static int backward(const fn_rmsnorm_bwd *op, fn_dtype dtype)
     void *block = op->gamma ? malloc((size_t)(2 * task.slabs * task.padded) * sizeof(double) + FN_UNIT_BYTES) : NULL;
     if (op->gamma && !block) return -1;
     if (block) task.sums = fn_aligned_up(block);
-    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes);
+    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes + (after ? after->bytes : 0));
     if (block) write_dgamma(&task, dtype);
     free(block);
     return 0;
 }
 
-static int rms_norm_backward(const fn_rmsnorm_bwd *given, fn_dtype dtype)
+int fn_rmsnorm_backward(const fn_rmsnorm_bwd *given, const fn_rows_hook *after, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype), bytes = given->m * row_bytes;
     fn_rmsnorm_bwd op = *given;
     void *copy;
     op.gamma = factor_of(op.offset, op.gamma, op.n, dtype, &copy);
-    op.stream = 3 * bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.dx != op.dy && op.dx != op.x;
+    op.stream = 3 * bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.dx != op.dy && op.dx != op.x && !after;
     int status = given->gamma && !op.gamma ? -1 : 0;
     if (bytes == 0 && op.dgamma)
         memset(op.dgamma, 0, (size_t)row_bytes);
     else if (bytes > 0 && status == 0)
-        status = backward(&op, dtype);
+        status = backward(&op, after, dtype);
     free(copy);
     fn_fp_restore(saved);
     return status;
 }
+
+static int rms_norm_backward(const fn_rmsnorm_bwd *op, fn_dtype dtype) { return fn_rmsnorm_backward(op, NULL, dtype); }
 
 const fn_rmsnorm_drivers fn_rmsnorm = {rms_norm, rms_norm_backward};

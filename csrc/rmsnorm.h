@@ -3,6 +3,7 @@
 #define FN_RMSNORM_H
 
 #include "fastnorm.h"
+#include "rows_hook.h"
 
 typedef struct {
     ptrdiff_t m, n;
@@ -41,5 +42,9 @@ typedef struct {
 } fn_rmsnorm_drivers;
 
 extern const fn_rmsnorm_drivers fn_rmsnorm;
+
+/* The drivers for other families, as those of layernorm.h. */
+int fn_rmsnorm_forward(const fn_rmsnorm_fwd *op, const fn_rows_hook *before, fn_dtype dtype);
+int fn_rmsnorm_backward(const fn_rmsnorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype);
 
 #endif

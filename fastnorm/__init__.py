@@ -15,6 +15,7 @@ from fastnorm._activations import (
     tanh,
     tanh_backward,
 )
+from fastnorm._addnorm import add_layer_norm, add_layer_norm_backward, add_rms_norm, add_rms_norm_backward
 from fastnorm._batchnorm import (
     batch_norm,
     batch_norm_backward,
@@ -45,6 +46,10 @@ except ImportError:
 __all__ = [
     "__cpu_features__",
     "__version__",
+    "add_layer_norm",
+    "add_layer_norm_backward",
+    "add_rms_norm",
+    "add_rms_norm_backward",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",

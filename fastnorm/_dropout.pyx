@@ -3,16 +3,12 @@
 cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport isfinite
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from fastnorm._arguments cimport as_double, as_input, check_out, deliver, place_result
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "dropout.h" nogil:
-    ctypedef struct fn_dropout_key:
-        uint64_t seed, offset
-        uint32_t threshold
-
     ctypedef struct fn_dropout_op:
         Py_ssize_t n
         const void *x
@@ -62,6 +58,13 @@ cdef double as_probability(object p) except? -1:
     return number
 
 
+cdef int set_key(fn_dropout_key *to, object key, double p) except -1:
+    """key: (seed, offset), checked, or a generator."""
+    to.seed, to.offset = key if isinstance(key, tuple) else dropout_key(key)
+    to.threshold = <uint32_t>min(round(p * 4294967296.0), 4294967295)
+    return 0
+
+
 cdef object apply(object x, str name, object p, object key, object out, bint return_mask):
     """key: (seed, offset), checked, or a generator."""
     cdef cnp.ndarray x_array = as_input(x, name)
@@ -78,8 +81,7 @@ cdef object apply(object x, str name, object p, object key, object out, bint ret
     op.scale = 1 / (1 - probability)
     op.mask = NULL if mask is None else <unsigned char *>cnp.PyArray_DATA(mask)
     # a call that is refused above has drawn nothing
-    op.key.seed, op.key.offset = key if isinstance(key, tuple) else dropout_key(key)
-    op.key.threshold = <uint32_t>min(round(probability * 4294967296.0), 4294967295)
+    set_key(&op.key, key, probability)
     cdef PyThreadState *released = release_if_long(n, 4, dtype)
     finish(released, drivers.apply(&op, dtype))
     return (deliver(y, out), mask) if return_mask else deliver(y, out)

@@ -10,27 +10,6 @@ from fastnorm._arguments cimport (
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "layernorm.h" nogil:
-    ctypedef struct fn_layernorm_fwd:
-        Py_ssize_t m, n
-        const void *x
-        const void *gamma
-        const void *beta
-        void *y
-        double *mean
-        double *rstd
-        double eps
-
-    ctypedef struct fn_layernorm_bwd:
-        Py_ssize_t m, n
-        const void *dy
-        const void *x
-        const double *mean
-        const double *rstd
-        const void *gamma
-        void *dx
-        void *dgamma
-        void *dbeta
-
     ctypedef struct fn_layernorm_drivers:
         int (*forward)(const fn_layernorm_fwd *op, fn_dtype dtype)
         int (*backward)(const fn_layernorm_bwd *op, fn_dtype dtype)

@@ -10,25 +10,6 @@ from fastnorm._arguments cimport (
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "rmsnorm.h" nogil:
-    ctypedef struct fn_rmsnorm_fwd:
-        Py_ssize_t m, n
-        const void *x
-        const void *gamma
-        double offset
-        void *y
-        double *rstd
-        double eps
-
-    ctypedef struct fn_rmsnorm_bwd:
-        Py_ssize_t m, n
-        const void *dy
-        const void *x
-        const double *rstd
-        const void *gamma
-        double offset
-        void *dx
-        void *dgamma
-
     ctypedef struct fn_rmsnorm_drivers:
         int (*forward)(const fn_rmsnorm_fwd *op, fn_dtype dtype)
         int (*backward)(const fn_rmsnorm_bwd *op, fn_dtype dtype)

@@ -27,6 +27,7 @@ from fastnorm.reference._activations import (
     tanh,
     tanh_backward,
 )
+from fastnorm.reference._addnorm import add_layer_norm, add_layer_norm_backward, add_rms_norm, add_rms_norm_backward
 from fastnorm.reference._batchnorm import (
     batch_norm,
     batch_norm_backward,
@@ -40,6 +41,10 @@ from fastnorm.reference._penalties import elastic_net_penalty, l1_penalty, l2_pe
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
 __all__ = [
+    "add_layer_norm",
+    "add_layer_norm_backward",
+    "add_rms_norm",
+    "add_rms_norm_backward",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_inference",

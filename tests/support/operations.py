@@ -231,6 +231,10 @@ OPERATIONS = (
 BY_NAME = {op.name: op for op in OPERATIONS}
 
 TESTED_ALONE: tuple[str, ...] = (
+    "add_layer_norm",
+    "add_layer_norm_backward",
+    "add_rms_norm",
+    "add_rms_norm_backward",
     "clip_by_global_norm",
     "clip_by_value",
     "dropout",

@@ -1,0 +1,24 @@
+# The operations of layernorm.h, for families that have them inside.
+
+
+cdef extern from "layernorm.h" nogil:
+    ctypedef struct fn_layernorm_fwd:
+        Py_ssize_t m, n
+        const void *x
+        const void *gamma
+        const void *beta
+        void *y
+        double *mean
+        double *rstd
+        double eps
+
+    ctypedef struct fn_layernorm_bwd:
+        Py_ssize_t m, n
+        const void *dy
+        const void *x
+        const double *mean
+        const double *rstd
+        const void *gamma
+        void *dx
+        void *dgamma
+        void *dbeta

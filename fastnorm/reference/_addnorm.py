@@ -95,8 +95,12 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
         What the forward call returned.
     gamma : array_like, optional
         The scale of the forward call.
-    p, key, axis
-        Those of the forward call.
+    p : float
+        That of the forward call.
+    key : (seed, offset), optional
+        Likewise.
+    axis : int
+        Likewise.
     dtype : dtype, optional
         What to compute in and to return; the dtype of `sum` by default.
 
@@ -202,8 +206,14 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
         What the forward call returned.
     gamma : array_like, optional
         The scale of the forward call.
-    p, key, axis, offset
-        Those of the forward call.
+    p : float
+        That of the forward call.
+    key : (seed, offset), optional
+        Likewise.
+    axis : int
+        Likewise.
+    offset : float
+        Likewise.
     dtype : dtype, optional
         What to compute in and to return; the dtype of `sum` by default.
 

@@ -104,7 +104,8 @@ def test_axis_options_layouts_and_dtypes(kind):
 def test_reference(kind, p):
     a = draw((7, 9), np.float64)
     function = getattr(reference, f"add_{kind}_norm")
-    expected = function(a["x"], a["residual"], *parameters(kind, a), p=p, key=KEY, return_stats=True, dtype=np.longdouble)
+    options = {"p": p, "key": KEY, "return_stats": True}
+    expected = function(a["x"], a["residual"], *parameters(kind, a), **options, dtype=np.longdouble)
     got = forward(kind, a, p=p, key=KEY)
     for g, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(g, e.astype(float), rtol=1e-13, atol=1e-14)

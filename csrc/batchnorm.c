@@ -1,11 +1,12 @@
-/* BatchNorm: statistics, then apply. How columns are cut for the sums is in columns.c; here the apply is. */
+/* BatchNorm: statistics, then apply. How columns are cut for the sums is in columns.c, for the apply in
+ * columns_apply.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "batchnorm.h"
 #include "channels_first.h"
-#include "columns.h"
+#include "columns_apply.h"
 #include "dispatch.h"
 #include "fpenv.h"
 #include "running.h"
@@ -13,151 +14,6 @@
 #include "work.h"
 
 FN_TABLES(batchnorm)
-
-static void repeat_coefficients(const fn_coefficients *k, const fn_columns *plan)
-{
-    fn_columns_repeat(k->center, plan, plan->item_bytes);
-    fn_columns_repeat(k->scale, plan, plan->item_bytes);
-    fn_columns_repeat(k->offset, plan, plan->item_bytes);
-    fn_columns_repeat(k->slope, plan, plan->item_bytes);
-}
-
-/* ---- apply ------------------------------------------------------------------------------------------------------- */
-
-/* The tiles of an apply: ranges of rows by ranges of columns, over the folded array unless some column is wide. */
-typedef struct {
-    const fn_batchnorm_kernels *kernels;
-    const fn_coefficients *k;
-    const char *x, *dy; /* dy is NULL in a forward */
-    char *out;
-    ptrdiff_t rows, cols, stride, item_bytes;
-    ptrdiff_t tile_rows, tile_cols, tiles_across, tiles;
-    int stream;
-    /* for wide columns */
-    const double *mean, *rstd;
-    const void *gamma, *beta;
-    const fn_column_sums *sums;
-    const double *factor; /* in the backward of an inference, which has no x */
-} apply_task;
-
-static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, double otherwise)
-{
-    return array ? fn_value_at(array, j, item_bytes) : otherwise;
-}
-
-static void apply_wide_column(const apply_task *t, ptrdiff_t in, ptrdiff_t rows, ptrdiff_t j)
-{
-    const double gamma = parameter(t->gamma, j, t->item_bytes, 1), inv = 1 / (double)t->rows;
-    if (t->factor) {
-        t->kernels->scale_wide(t->dy + in, t->out + in, rows, t->stride, t->factor[j]);
-    } else if (t->dy) {
-        const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
-                               t->rstd[j] * (t->sums->a[j] * inv)};
-        t->kernels->bwd_apply_wide(t->dy + in, t->x + in, t->out + in, rows, t->stride, &k);
-    } else {
-        t->kernels->apply_wide(t->x + in, t->out + in, rows, t->stride, t->mean[j], t->rstd[j], gamma,
-                               parameter(t->beta, j, t->item_bytes, 0));
-    }
-}
-
-static void apply_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t cols)
-{
-    const ptrdiff_t in = (row * t->stride + j) * t->item_bytes, at = j * t->item_bytes;
-    const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
-                               (char *)t->k->slope + at, NULL, 0};
-    const fn_batchnorm_kernels *kernels = t->kernels;
-    if (t->factor)
-        (t->stream ? kernels->scale_stream : kernels->scale)(t->dy + in, t->out + in, rows, t->stride, cols, &k);
-    else if (t->dy)
-        (t->stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(
-            t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
-    else
-        (t->stream ? kernels->apply_stream : kernels->apply)(t->x + in, t->out + in, rows, t->stride, cols, &k);
-}
-
-/* Runs of plain columns and single wide ones, in turn. */
-static void apply_mixed_columns(const apply_task *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t begin, ptrdiff_t end)
-{
-    for (ptrdiff_t j = begin; j < end;) {
-        ptrdiff_t next = j;
-        while (next < end && !t->k->wide[next]) next++;
-        if (next > j) apply_columns(t, row, rows, j, next - j);
-        for (j = next; j < end && t->k->wide[j]; j++)
-            apply_wide_column(t, (row * t->stride + j) * t->item_bytes, rows, j);
-    }
-}
-
-static void apply_tile(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
-{
-    const apply_task *t = context;
-    if (t->k->wide_count)
-        apply_mixed_columns(t, row, rows, column, column + cols);
-    else
-        apply_columns(t, row, rows, column, cols);
-}
-
-static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
-{
-    const apply_task *t = arg;
-    for (ptrdiff_t i = begin; i < end; i++) {
-        /* from the end to the front: the end is what the statistics left in the cache */
-        const ptrdiff_t tile = t->tiles - 1 - i;
-        const ptrdiff_t row = tile / t->tiles_across * t->tile_rows, column = tile % t->tiles_across * t->tile_cols;
-        const ptrdiff_t rows = fn_min(t->tile_rows, t->rows - row), cols = fn_min(t->tile_cols, t->cols - column);
-        apply_tile(t, row, rows, column, cols);
-    }
-}
-
-/* Moves the first bytes of an array, less than a unit, to its end. */
-static void rotate(void *array, ptrdiff_t first, ptrdiff_t bytes)
-{
-    char moved[FN_UNIT_BYTES];
-    memcpy(moved, array, (size_t)first);
-    memmove(array, (char *)array + first, (size_t)(bytes - first));
-    memcpy((char *)array + bytes - first, moved, (size_t)first);
-}
-
-/* Where what is streamed does not begin on a cache line, as in the arrays of NumPy, each row would have an end that does
- * not fill one, which breaks the streams: measured, three times the time of rows of 128 bytes. So rows of whole lines
- * begin at the first line instead, with coefficients that are rotated, and a part of a row is left at either end. */
-static void begin_aligned(apply_task *t)
-{
-    const ptrdiff_t row_bytes = t->cols * t->item_bytes;
-    const ptrdiff_t skipped = (ptrdiff_t)(-(uintptr_t)t->out % FN_UNIT_BYTES);
-    if (!skipped || skipped % t->item_bytes || t->stride != t->cols || row_bytes % FN_UNIT_BYTES) return;
-    const ptrdiff_t columns = skipped / t->item_bytes;
-    apply_columns(t, 0, 1, 0, columns);
-    apply_columns(t, t->rows - 1, 1, columns, t->cols - columns);
-    rotate(t->k->center, skipped, row_bytes);
-    rotate(t->k->scale, skipped, row_bytes);
-    rotate(t->k->offset, skipped, row_bytes);
-    rotate(t->k->slope, skipped, row_bytes);
-    t->x += skipped;
-    t->out += skipped;
-    if (t->dy) t->dy += skipped;
-    t->rows--;
-}
-
-static void apply(apply_task *t, const fn_columns *plan)
-{
-    const int folded = !t->k->wide_count;
-    if (folded) repeat_coefficients(t->k, plan);
-    t->item_bytes = plan->item_bytes;
-    t->rows = folded ? plan->rows : plan->m;
-    t->cols = folded ? plan->cols : plan->c;
-    t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
-    const ptrdiff_t arrays = t->dy ? 3 : 2;
-    t->stream = arrays * t->rows * t->stride * t->item_bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
-    /* rows that do not fill a folded row are its first columns */
-    if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
-    if (folded && t->stream) begin_aligned(t);
-    t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
-    t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
-    const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;
-    t->tile_rows = fn_max(4, tile_bytes / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take up to four rows */
-    t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
-    fn_share(apply_range, t, t->tiles, arrays * t->rows * t->cols * t->item_bytes);
-}
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
 
@@ -174,9 +30,10 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
-                       .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
-    apply(&task, &plan);
+    const fn_wide_columns wide = {kernels, op.m, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
+    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
+                           .apply_wide = fn_apply_wide, .wide = &wide};
+    fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
 }
@@ -189,9 +46,10 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
-                       .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
-    apply(&task, &plan);
+    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
+    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
+                           .apply_wide = fn_apply_wide, .wide = &wide};
+    fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
 }
@@ -208,9 +66,10 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
-    apply_task task = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
-                       .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
-    apply(&task, &plan);
+    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
+    fn_columns_result dx = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
+                            .apply_wide = fn_apply_wide, .wide = &wide};
+    fn_columns_apply(&dx, &plan);
     free(s.block);
     return 0;
 }
@@ -229,16 +88,18 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dty
     fn_columns_repeat(factor, &plan, sizeof(double));
     fn_columns_repeat(s.k.scale, &plan, plan.item_bytes);
     if (s.k.wide_count) fn_columns_repeat(s.k.wide, &plan, 1);
-    apply_task task = {.kernels = kernels, .k = &s.k, .dy = op->dy, .out = op->dx, .rows = plan.rows, .stride = plan.stride,
-                       .item_bytes = plan.item_bytes, .factor = factor};
+    const fn_wide_columns wide = {.kernels = kernels, .factor = factor};
+    fn_columns_result dx = {.kernels = kernels, .k = &s.k, .dy = op->dy, .out = op->dx, .scale = 1,
+                            .apply_wide = fn_apply_wide, .wide = &wide,
+                            .rows = plan.rows, .stride = plan.stride, .item_bytes = plan.item_bytes};
     const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma ? 3 : 2;
     /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
-    task.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
+    dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
                   && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
-    const fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = apply_tile,
-                                  .context = &task};
+    const fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = fn_columns_apply_tile,
+                                  .context = &dx};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    if (plan.tail) apply_tile(&task, plan.rows, 1, 0, plan.tail * plan.c);
+    if (plan.tail) fn_columns_apply_tile(&dx, plan.rows, 1, 0, plan.tail * plan.c);
     kernels->inference_bwd_gradients(op, rstd, &s.sums);
     free(s.block);
     return 0;

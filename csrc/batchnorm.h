@@ -94,6 +94,9 @@ typedef struct {
     /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. */
     void (*bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                      const double *mean, int fetch, const fn_column_sums *out);
+    /* Moments of all c columns from their sums over op->m rows, in place: center holds the pivots and becomes the means, sums->a_lo
+     * what they lack, sums->b_lo m2; the rest is spent. */
+    void (*column_moments)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, void *center);
     /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
      * op->rstd and op->m2 are written. */
     void (*fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);

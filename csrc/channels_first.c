@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
+#include "columns_apply.h"
 #include "tree.h"
 #include "work.h"
 
@@ -39,10 +39,7 @@ typedef struct {
     fn_channels_first first;
     ptrdiff_t tile, tiles, all; /* of `all` runs or rows, so many are a tile */
     int stream, fetch;
-    /* for wide columns */
-    const double *mean, *rstd;
-    const void *gamma, *beta;
-    const fn_column_sums *sums;
+    const fn_wide_columns *wide;
 } apply_task;
 
 static fn_coefficients coefficients_from(const apply_task *t, ptrdiff_t j)
@@ -50,25 +47,6 @@ static fn_coefficients coefficients_from(const apply_task *t, ptrdiff_t j)
     const ptrdiff_t at = j * t->plan->item_bytes;
     return (fn_coefficients){(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                              (char *)t->k->slope + at, NULL, 0};
-}
-
-static double parameter(const apply_task *t, const void *array, ptrdiff_t j, double otherwise)
-{
-    return array ? fn_value_at(array, j, t->plan->item_bytes) : otherwise;
-}
-
-/* Channel j of some rows that lie stride elements apart. */
-static void apply_wide(const apply_task *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
-                       ptrdiff_t j)
-{
-    const double gamma = parameter(t, t->gamma, j, 1), inv = 1 / (double)t->plan->m;
-    if (t->dy) {
-        const fn_wide_bwd k = {t->mean[j], t->rstd[j], gamma * t->rstd[j], t->sums->b[j] * inv,
-                               t->rstd[j] * (t->sums->a[j] * inv)};
-        t->kernels->bwd_apply_wide(dy, x, out, rows, stride, &k);
-    } else {
-        t->kernels->apply_wide(x, out, rows, stride, t->mean[j], t->rstd[j], gamma, parameter(t, t->beta, j, 0));
-    }
 }
 
 /* Columns from j on up to the next whose being wide is another. */
@@ -91,7 +69,7 @@ static void apply_runs(const apply_task *t, ptrdiff_t begin, ptrdiff_t end)
         const fn_coefficients k = coefficients_from(t, j);
         if (is_wide(t, j)) {
             next = begin + 1;
-            apply_wide(t, t->dy ? t->dy + in : NULL, t->x + in, t->out + in, run, 1, j);
+            fn_apply_wide(t->wide, t->dy ? t->dy + in : NULL, t->x + in, t->out + in, run, 1, j);
         } else if (t->dy) {
             t->kernels->bwd_apply_runs(t->dy + in, t->x + in, t->out + in, next - begin, run, &k, t->stream);
         } else {
@@ -109,7 +87,7 @@ static void apply_tile(const apply_task *t, const char *dy, char *x, ptrdiff_t r
         const fn_coefficients k = coefficients_from(t, first + j);
         if (is_wide(t, first + j)) {
             next = j + 1;
-            apply_wide(t, dy + j * size, x + j * size, x + j * size, rows, width, first + j);
+            fn_apply_wide(t->wide, t->dy ? dy + j * size : NULL, x + j * size, x + j * size, rows, width, first + j);
         } else if (t->dy) {
             t->kernels->bwd_apply(dy + j * size, x + j * size, x + j * size, rows, width, next - j, &k);
         } else {
@@ -174,8 +152,9 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .run = op.first.run};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
+    const fn_wide_columns wide = {kernels, op.m, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first,
-                       .mean = op.mean, .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
+                       .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;
@@ -188,8 +167,9 @@ int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batch
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
+    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first,
-                       .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
+                       .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;
@@ -205,8 +185,9 @@ int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_ke
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .run = op->first.run};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
+    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
-                       .first = op->first, .mean = op->mean, .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
+                       .first = op->first, .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;

@@ -21,7 +21,7 @@ static ptrdiff_t greatest_common_divisor(ptrdiff_t a, ptrdiff_t b)
 
 fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype dtype)
 {
-    fn_columns plan = {.m = m, .c = c, .stride = stride, .fold = 1, .item_bytes = fn_item_bytes(dtype)};
+    fn_columns plan = {.m = m, .c = c, .stride = stride, .fold = 1, .item_bytes = fn_item_bytes(dtype), .samples = 1};
     const ptrdiff_t lanes = FN_UNIT_BYTES / plan.item_bytes;
     const ptrdiff_t fold = lanes / greatest_common_divisor(c, lanes);
     /* a narrow block of a wide array is not folded: its rows do not follow each other, and the array would not be */
@@ -42,20 +42,32 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
     return plan;
 }
 
-int fn_columns_take(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare)
+ptrdiff_t fn_columns_bytes(const fn_columns *plan, ptrdiff_t spare)
+{
+    const ptrdiff_t doubles = (4 * plan->slabs + spare) * plan->padded;
+    const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
+    return doubles * (ptrdiff_t)sizeof(double) + 4 * plan->padded * plan->item_bytes + waiting + plan->cols;
+}
+
+void fn_columns_place(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare, void *memory)
 {
     const ptrdiff_t each = plan->slabs * plan->padded, doubles = 4 * each + spare * plan->padded;
     const ptrdiff_t real = plan->padded * plan->item_bytes;
     const ptrdiff_t waiting = plan->slices * (ptrdiff_t)sizeof(fn_waiting_slabs);
-    const ptrdiff_t bytes = doubles * (ptrdiff_t)sizeof(double) + 4 * real + waiting + plan->cols;
-    s->block = bytes > FN_COLUMNS_LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
-    if (bytes > FN_COLUMNS_LOCAL_BYTES && !s->block) return -1;
-    double *d = fn_aligned_up(s->block ? s->block : s->local);
+    double *d = memory;
     s->sums = (fn_column_sums){d, d + each, d + 2 * each, d + 3 * each};
     s->spare = d + 4 * each;
     char *k = (char *)(d + doubles);
     s->k = (fn_coefficients){k, k + real, k + 2 * real, k + 3 * real, (unsigned char *)k + 4 * real + waiting, 0};
     s->waiting = (fn_waiting_slabs *)(k + 4 * real);
+}
+
+int fn_columns_take(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare)
+{
+    const ptrdiff_t bytes = fn_columns_bytes(plan, spare);
+    s->block = bytes > FN_COLUMNS_LOCAL_BYTES ? malloc((size_t)bytes + FN_UNIT_BYTES) : NULL;
+    if (bytes > FN_COLUMNS_LOCAL_BYTES && !s->block) return -1;
+    fn_columns_place(s, plan, spare, fn_aligned_up(s->block ? s->block : s->local));
     return 0;
 }
 
@@ -233,7 +245,7 @@ void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels,
                     const fn_column_sums *scratch, fn_waiting_slabs *waiting)
 {
     const ptrdiff_t bytes = plan->m * plan->c * plan->item_bytes, arrays = data->dy ? 2 : 1;
-    const int fetch = (arrays + 1) * bytes >= FN_STREAM_BYTES; /* what is written counts, too */
+    const int fetch = (arrays + 1) * bytes * plan->samples >= FN_STREAM_BYTES; /* what is written counts, too */
     column_task task = {plan, kernels, data, scratch, waiting, fetch};
     for (ptrdiff_t i = 0; i < plan->slices; i++) waiting[i] = 0;
     fn_share(sum_range, &task, plan->slabs * plan->slices, arrays * bytes);

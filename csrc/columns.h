@@ -19,6 +19,7 @@ typedef struct {
     ptrdiff_t slices, slice_cols; /* tasks are slab x slice */
     ptrdiff_t padded;             /* cols rounded up to a unit */
     ptrdiff_t item_bytes;
+    ptrdiff_t samples; /* 1, or more where so many such arrays follow each other: whether they come from memory */
 } fn_columns;
 
 /* stride is c, unless the array is a block of columns, too wide to be folded, of a larger one. */
@@ -39,6 +40,10 @@ typedef struct {
 
 /* Takes memory for a plan and as many spare arrays of plan->padded doubles; -1 if there is none. */
 int fn_columns_take(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare);
+
+/* The same in memory that is there: so many bytes, which begin on a cache line. */
+ptrdiff_t fn_columns_bytes(const fn_columns *plan, ptrdiff_t spare);
+void fn_columns_place(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spare, void *memory);
 
 /* Repeats the first c entries of an array over all the columns of the folded array. */
 void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes);

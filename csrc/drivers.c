@@ -8,6 +8,7 @@
 #include "batchnorm.h"
 #include "clipping.h"
 #include "dropout.h"
+#include "groupnorm.h"
 #include "layernorm.h"
 #include "penalties.h"
 #include "rmsnorm.h"
@@ -21,6 +22,7 @@ static const struct {
     {"batchnorm", &fn_batchnorm},
     {"clipping", &fn_clipping},
     {"dropout", &fn_dropout},
+    {"groupnorm", &fn_groupnorm},
     {"layernorm", &fn_layernorm},
     {"penalties", &fn_penalties},
     {"rmsnorm", &fn_rmsnorm},

@@ -19,6 +19,8 @@ enum {
     FN_SLAB_BYTES = 1 << 18, /* a slab of rows of a slice is at least this large, */
     FN_MAX_SLABS = 32,       /* and there are at most so many */
     FN_SLICE_COLUMNS = 512,  /* columns that are walked down at a time: their sums stay in the first-level cache */
+    FN_SAMPLE_ROWS = 16,     /* rows of a GroupNorm sample from which on its columns have moments of their own */
+    FN_SAMPLE_BYTES = 1 << 21, /* a sample from this size on is shared by all threads, smaller ones are taken side by side */
     FN_FOLD_MAX_COLUMNS = 256,
     FN_FOLD_MIN_ROWS = 16,   /* folded rows below which folding does not pay */
     FN_SUM_LANES = 16,       /* sums side by side of lists of arrays, in double */

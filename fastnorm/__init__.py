@@ -33,6 +33,7 @@ from fastnorm._core import (
     threads,
 )
 from fastnorm._dropout import dropout, dropout_backward, dropout_key
+from fastnorm._groupnorm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
 from fastnorm._layernorm import layer_norm, layer_norm_backward
 from fastnorm._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm._rmsnorm import rms_norm, rms_norm_backward
@@ -65,6 +66,10 @@ __all__ = [
     "gelu_backward",
     "get_num_threads",
     "global_norm",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
     "l1_penalty",
     "l2_penalty",
     "layer_norm",

@@ -250,6 +250,58 @@ cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
     return 0
 
 
+# ---- samples and groups of channels -----------------------------------------------------------------------------------
+
+cdef int cut_samples(cnp.ndarray x, Layout *layout) except -1:
+    """Splits x.shape into samples and positions, the rows, and channels, the features."""
+    if cnp.PyArray_NDIM(x) < 2:
+        raise ValueError(f"x has shape {shape_of(x)}, expected two dimensions at least: samples, positions, channels")
+    return cut(x, -1, layout)
+
+
+cdef Py_ssize_t as_groups(object value, cnp.ndarray x) except -1:
+    """groups: an integer that divides the number of channels."""
+    cdef Py_ssize_t channels = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
+    if not PyLong_CheckExact(value):
+        try:
+            value = operator.index(value)
+        except TypeError:
+            raise TypeError(f"groups is {value!r} of type {type_of(value)}, expected an integer") from None
+    if value < 1 or channels % value or value > sys.maxsize:
+        raise ValueError(f"groups is {value}, expected a divisor of {channels} = x.shape[-1]")
+    return value
+
+
+cdef cnp.ndarray as_group_statistic(object a, str name, cnp.ndarray x, Py_ssize_t groups):
+    """mean or rstd of so many groups of each sample, as float64."""
+    cdef cnp.ndarray array = as_array(a, name)
+    cdef cnp.npy_intp[2] dims
+    dims[0] = cnp.PyArray_DIM(x, 0)
+    dims[1] = groups
+    if not has_shape(array, 2, dims):
+        raise ValueError(f"{name} has shape {shape_of(array)}, expected {(dims[0], dims[1])}: samples and groups")
+    return plain(array, cnp.NPY_DOUBLE)
+
+
+cdef cnp.ndarray as_statistic_of_any_groups(object a, str name, cnp.ndarray x):
+    """The same where it is what says how many groups there are."""
+    cdef cnp.ndarray array = as_array(a, name)
+    cdef Py_ssize_t samples = cnp.PyArray_DIM(x, 0), channels = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1), groups = 0
+    if cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) == samples:
+        groups = cnp.PyArray_DIM(array, 1)
+    if groups < 1 or channels % groups:
+        raise ValueError(
+            f"{name} has shape {shape_of(array)}, expected ({samples}, groups), groups a divisor of {channels} = x.shape[-1]")
+    return plain(array, cnp.NPY_DOUBLE)
+
+
+cdef cnp.ndarray new_groups(cnp.ndarray x, Py_ssize_t groups):
+    cdef cnp.npy_intp[2] dims
+    dims[0] = cnp.PyArray_DIM(x, 0)
+    dims[1] = groups
+    return new_array(2, dims, cnp.NPY_DOUBLE, <size_t>(dims[0] * dims[1]))
+
+
 # ---- channels-first memory --------------------------------------------------------------------------------------------
 
 cdef Py_ssize_t run_of(cnp.ndarray a) noexcept:

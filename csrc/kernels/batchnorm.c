@@ -9,6 +9,7 @@
         .pivots = batchnorm_pivots_##dtype,                                                                            \
         .moments = batchnorm_moments_##dtype,                                                                          \
         .bwd_sums = batchnorm_bwd_sums_##dtype,                                                                        \
+        .column_moments = batchnorm_column_moments_##dtype,                                                            \
         .fwd_coefficients = batchnorm_fwd_coefficients_##dtype,                                                        \
         .inference_coefficients = batchnorm_inference_coefficients_##dtype,                                            \
         .bwd_coefficients = batchnorm_bwd_coefficients_##dtype,                                                        \

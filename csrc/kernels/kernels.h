@@ -31,4 +31,16 @@ enum {
         if (column < (cols)) step(column, (cols)-column);                                                              \
     } while (0)
 
+/* Marks the wide columns, those j for which is_wide(j) holds. One pass without branches finds that there is none, as a rule. */
+#define FN_MARK_WIDE(c, out, is_wide)                                                                                  \
+    do {                                                                                                               \
+        int64_t any = 0;                                                                                               \
+        (out)->wide_count = 0;                                                                                         \
+        for (ptrdiff_t j = 0; j < (c); j++) any |= is_wide(j);                                                         \
+        for (ptrdiff_t j = 0; any && j < (c); j++) {                                                                   \
+            (out)->wide[j] = is_wide(j) != 0;                                                                          \
+            (out)->wide_count += (out)->wide[j];                                                                       \
+        }                                                                                                              \
+    } while (0)
+
 #endif

@@ -36,6 +36,12 @@ from fastnorm.reference._batchnorm import (
 )
 from fastnorm.reference._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm.reference._dropout import dropout, dropout_backward
+from fastnorm.reference._groupnorm import (
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+)
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
@@ -57,6 +63,10 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "global_norm",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
     "l1_penalty",
     "l2_penalty",
     "layer_norm",

@@ -1,0 +1,44 @@
+/* The second half of what is done with columns: y and dx from their coefficients, tile by tile, over the folded array
+ * unless some column is wide. */
+#ifndef FN_COLUMNS_APPLY_H
+#define FN_COLUMNS_APPLY_H
+
+#include "columns.h"
+
+/* What wide columns are made from, by the kernels in double. */
+typedef struct {
+    const fn_batchnorm_kernels *kernels;
+    ptrdiff_t m, item_bytes;
+    const double *mean, *rstd;
+    const void *gamma, *beta;
+    const fn_column_sums *sums; /* in a backward */
+    const double *factor;       /* in the backward of an inference */
+} fn_wide_columns;
+
+/* Column j of some rows that lie stride elements apart; dy and x are NULL where there are none. */
+void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
+                   ptrdiff_t j);
+
+typedef struct {
+    const fn_batchnorm_kernels *kernels;
+    const fn_coefficients *k;
+    const char *x, *dy; /* dy is NULL in a forward, */
+    char *out;
+    int scale; /* x in the backward of an inference, where this is set */
+    /* One wide column, as fn_apply_wide has it. */
+    void (*apply_wide)(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
+                       ptrdiff_t j);
+    const void *wide;
+    /* set by fn_columns_apply */
+    ptrdiff_t rows, cols, stride, item_bytes;
+    ptrdiff_t tile_rows, tile_cols, tiles_across, tiles;
+    int stream;
+} fn_columns_result;
+
+/* The whole array. The coefficients of its c columns are repeated over those of the folded array, and spent. */
+void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
+
+/* A part of it, of the folded array or not, as rows, stride, item_bytes and stream say. */
+void fn_columns_apply_tile(const void *result, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
+
+#endif

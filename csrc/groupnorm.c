@@ -1,0 +1,273 @@
+/* GroupNorm: samples one after the other, each as columns.c and columns_apply.c have a BatchNorm. Ranges of samples are
+ * slabs, taken side by side, whose shares of dgamma and dbeta are added in pairs; of large samples there is one slab, and
+ * each is cut into slabs of its own. */
+#include "groupnorm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns_apply.h"
+#include "dispatch.h"
+#include "exact.h"
+#include "fpenv.h"
+#include "slabs.h"
+#include "tree.h"
+#include "work.h"
+
+FN_TABLES(batchnorm)
+FN_TABLES(groupnorm)
+
+/* Arrays of as many doubles as a sample has columns, beside its sums: those of groups, mean and rstd of columns. */
+enum { SPARE = 7 };
+
+/* How an operation is cut, and what is worked with. */
+typedef struct {
+    fn_columns plan; /* of a sample */
+    const fn_batchnorm_kernels *columns;
+    const fn_groupnorm_kernels *kernels;
+    ptrdiff_t samples, groups, bytes; /* bytes of a sample */
+    ptrdiff_t slabs, slab_samples;
+    ptrdiff_t space; /* bytes for each slab, */
+    char *spaces;    /* or NULL: on the stack */
+} sample_plan;
+
+/* -1 if there is no memory, which release() gives back. */
+static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, ptrdiff_t groups, fn_dtype dtype)
+{
+    s->plan = fn_columns_plan(p, c, c, dtype);
+    s->plan.samples = m;
+    s->columns = batchnorm_kernels(dtype);
+    s->kernels = groupnorm_kernels(dtype);
+    s->samples = m;
+    s->groups = groups;
+    s->bytes = p * c * s->plan.item_bytes;
+    const ptrdiff_t most = s->bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, m * s->bytes / FN_SLAB_BYTES);
+    s->slab_samples = fn_ceil_div(m, fn_max(1, most));
+    s->slabs = fn_ceil_div(m, s->slab_samples);
+    s->space = fn_round_up(fn_columns_bytes(&s->plan, SPARE), FN_UNIT_BYTES);
+    s->spaces = NULL;
+    if (s->space <= FN_COLUMNS_LOCAL_BYTES) return 0;
+    s->spaces = malloc((size_t)(s->slabs * s->space + FN_UNIT_BYTES));
+    return s->spaces ? 0 : -1;
+}
+
+static void release(const sample_plan *s) { free(s->spaces); }
+
+static void place(const sample_plan *s, ptrdiff_t slab, fn_columns_space *space)
+{
+    char *first = fn_aligned_up(s->spaces ? s->spaces : space->local);
+    fn_columns_place(space, &s->plan, SPARE, first + (s->spaces ? slab * s->space : 0));
+}
+
+/* The arrays of groups in a space; two more follow. */
+static fn_group_sums group_sums(const fn_columns_space *space, const fn_columns *plan)
+{
+    double *d = space->spare;
+    return (fn_group_sums){d, d + plan->padded, d + 2 * plan->padded, d + 3 * plan->padded, d + 4 * plan->padded};
+}
+
+/* Each number of an array of groups for every column. */
+static void to_columns(const sample_plan *s, const double *of_groups, double *of_columns)
+{
+    const ptrdiff_t k = s->plan.c / s->groups;
+    for (ptrdiff_t g = 0; g < s->groups; g++)
+        for (ptrdiff_t j = 0; j < k; j++) of_columns[g * k + j] = of_groups[g];
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const fn_groupnorm_fwd *op;
+    sample_plan s;
+} fwd_task;
+
+/* The sums of groups about a mean that is roughly theirs. */
+static void sum_few_rows(const fwd_task *t, const char *x, const fn_columns_space *space, const fn_group_sums *groups)
+{
+    const fn_columns *plan = &t->s.plan;
+    double *about = groups->rstd;
+    memset(about, 0, (size_t)plan->padded * sizeof(double));
+    t->s.kernels->deviations(x, plan->m, plan->c, about, &space->sums);
+    t->s.kernels->means(t->op, &space->sums, groups->mean, about);
+    t->s.kernels->deviations(x, plan->m, plan->c, about, &space->sums);
+    t->s.kernels->merge_sums(t->op, &space->sums, groups);
+}
+
+static void sum_rows(const fwd_task *t, const char *x, const fn_columns_space *space, const fn_group_sums *groups)
+{
+    const fn_columns *plan = &t->s.plan;
+    t->s.columns->pivots(x, plan->m, plan->c, plan->c, space->k.center);
+    fn_columns_repeat(space->k.center, plan, plan->item_bytes);
+    const fn_columns_data data = {.x = x, .pivot = space->k.center};
+    fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
+    const fn_batchnorm_fwd columns = {.m = plan->m, .c = plan->c, .stride = plan->c, .x = x, .eps = t->op->eps};
+    t->s.columns->column_moments(&columns, &space->sums, space->k.center);
+    t->s.kernels->merge_moments(t->op, &space->sums, space->k.center, groups);
+}
+
+static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
+{
+    const fn_groupnorm_fwd *op = t->op;
+    const fn_columns *plan = &t->s.plan;
+    const fn_group_sums groups = group_sums(space, plan);
+    double *of_columns = space->spare + 5 * plan->padded;
+    double *mean = op->mean ? op->mean + i * op->groups : of_columns;
+    double *rstd = op->rstd ? op->rstd + i * op->groups : groups.rstd;
+    const char *x = (const char *)op->x + i * t->s.bytes;
+    if (plan->m < FN_SAMPLE_ROWS)
+        sum_few_rows(t, x, space, &groups);
+    else
+        sum_rows(t, x, space, &groups);
+    t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, space->sums.a, &space->k);
+    fn_wide_columns wide = {t->s.columns, plan->m, plan->item_bytes, NULL, NULL, op->gamma, op->beta, NULL, NULL};
+    if (space->k.wide_count) {
+        wide.mean = groups.s1; /* which are spent */
+        wide.rstd = groups.s2;
+        to_columns(&t->s, mean, groups.s1);
+        to_columns(&t->s, rstd, groups.s2);
+    }
+    fn_columns_result y = {.kernels = t->s.columns, .k = &space->k, .x = x, .out = (char *)op->y + i * t->s.bytes,
+                           .apply_wide = fn_apply_wide, .wide = &wide};
+    fn_columns_apply(&y, plan);
+}
+
+static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const fwd_task *t = arg;
+    fn_columns_space space;
+    for (ptrdiff_t slab = begin; slab < end; slab++) {
+        const ptrdiff_t first = slab * t->s.slab_samples, last = fn_min(first + t->s.slab_samples, t->s.samples);
+        place(&t->s, slab, &space);
+        for (ptrdiff_t i = first; i < last; i++) fwd_sample(t, i, &space);
+    }
+}
+
+static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    int status = 0;
+    if (op->m == 0 || op->p == 0 || op->c == 0) {
+        for (ptrdiff_t i = 0; op->mean && i < op->m * op->groups; i++) {
+            op->mean[i] = 0;
+            op->rstd[i] = 1 / sqrt(op->eps);
+        }
+    } else {
+        fwd_task task = {.op = op};
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, dtype);
+        if (status == 0) fn_share(fwd_range, &task, task.s.slabs, 2 * op->m * task.s.bytes);
+        release(&task.s);
+    }
+    fn_fp_restore(saved);
+    return status;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const fn_groupnorm_bwd *op;
+    sample_plan s;
+    ptrdiff_t padded; /* columns of a total */
+    double *totals;   /* (slabs, 4, padded) */
+    fn_waiting_slabs *waiting;
+} bwd_task;
+
+static fn_column_sums total_of(const bwd_task *t, ptrdiff_t slab)
+{
+    double *d = t->totals + 4 * slab * t->padded;
+    return (fn_column_sums){d, d + t->padded, d + 2 * t->padded, d + 3 * t->padded};
+}
+
+static void add_slab(const void *context, ptrdiff_t to, ptrdiff_t from)
+{
+    const bwd_task *t = context;
+    const fn_column_sums a = total_of(t, to), b = total_of(t, from);
+    const int exact = t->s.plan.item_bytes == 8;
+    fn_add_sums(a.a, a.a_lo, b.a, b.a_lo, t->op->c, exact);
+    fn_add_sums(a.b, a.b_lo, b.b, b.b_lo, t->op->c, exact);
+}
+
+typedef struct {
+    const bwd_task *task;
+    const double *mean, *rstd; /* of the sample */
+    const fn_group_sums *groups;
+} wide_groups;
+
+static void apply_wide(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
+                       ptrdiff_t j)
+{
+    const wide_groups *w = wide;
+    const fn_groupnorm_bwd *op = w->task->op;
+    const ptrdiff_t g = j / (op->c / op->groups);
+    const double gamma = op->gamma ? fn_value_at(op->gamma, j, w->task->s.plan.item_bytes) : 1;
+    const fn_wide_group_bwd k = {w->mean[g], gamma * w->rstd[g], w->groups->s1[g], w->groups->s2[g]};
+    w->task->s.kernels->bwd_apply_wide(dy, x, out, rows, stride, &k);
+}
+
+static void bwd_sample(const bwd_task *t, ptrdiff_t i, fn_columns_space *space, const fn_column_sums *total)
+{
+    const fn_groupnorm_bwd *op = t->op;
+    const fn_columns *plan = &t->s.plan;
+    const fn_group_sums groups = group_sums(space, plan);
+    const double *mean = op->mean + i * op->groups, *rstd = op->rstd + i * op->groups;
+    double *of_columns = space->spare + 5 * plan->padded;
+    const char *x = (const char *)op->x + i * t->s.bytes, *dy = (const char *)op->dy + i * t->s.bytes;
+    to_columns(&t->s, mean, of_columns);
+    fn_columns_repeat(of_columns, plan, sizeof(double));
+    const fn_columns_data data = {.x = x, .dy = dy, .mean = of_columns};
+    fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
+    t->s.kernels->bwd_coefficients(op, mean, rstd, &space->sums, &groups, total, &space->k);
+    const wide_groups wide = {t, mean, rstd, &groups};
+    fn_columns_result dx = {.kernels = t->s.columns, .k = &space->k, .x = x, .dy = dy,
+                            .out = (char *)op->dx + i * t->s.bytes, .apply_wide = apply_wide, .wide = &wide};
+    fn_columns_apply(&dx, plan);
+}
+
+static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+{
+    const bwd_task *t = arg;
+    fn_columns_space space;
+    for (ptrdiff_t slab = begin; slab < end; slab++) {
+        const ptrdiff_t first = slab * t->s.slab_samples, last = fn_min(first + t->s.slab_samples, t->s.samples);
+        const fn_column_sums total = total_of(t, slab);
+        place(&t->s, slab, &space);
+        memset(total.a, 0, (size_t)(4 * t->padded) * sizeof(double));
+        for (ptrdiff_t i = first; i < last; i++) bwd_sample(t, i, &space, &total);
+        fn_slab_done(t->waiting, t->s.slabs, slab, add_slab, t);
+    }
+}
+
+static int backward(bwd_task *t)
+{
+    fn_waiting_slabs waiting = 0;
+    t->waiting = &waiting;
+    t->padded = fn_round_up(t->op->c, FN_UNIT_BYTES / (ptrdiff_t)sizeof(double));
+    void *block = malloc((size_t)(4 * t->s.slabs * t->padded) * sizeof(double) + FN_UNIT_BYTES);
+    if (!block) return -1;
+    t->totals = fn_aligned_up(block);
+    fn_share(bwd_range, t, t->s.slabs, 3 * t->op->m * t->s.bytes);
+    const fn_column_sums total = total_of(t, 0);
+    t->s.kernels->gradients(t->op, &total);
+    free(block);
+    return 0;
+}
+
+static int group_norm_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
+{
+    const fn_fpenv saved = fn_fp_default();
+    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
+    int status = 0;
+    if (op->m == 0 || op->p == 0 || op->c == 0) {
+        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
+        memset(op->dbeta, 0, gradient_bytes);
+    } else {
+        bwd_task task = {.op = op};
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, dtype);
+        if (status == 0) status = backward(&task);
+        release(&task.s);
+    }
+    fn_fp_restore(saved);
+    return status;
+}
+
+const fn_groupnorm_drivers fn_groupnorm = {group_norm, group_norm_backward};

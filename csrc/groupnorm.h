@@ -1,0 +1,75 @@
+/* GroupNorm: every group of columns of every sample on its own; with groups of one column, InstanceNorm.
+ *
+ * Arrays are (m, p, c): m samples of p rows (positions) and c columns (channels), of which c / groups that follow each other
+ * are a group. Statistics are (m, groups). A sample is a BatchNorm problem of which the columns of a group share their
+ * statistics: its sums and its apply are those of batchnorm.h. */
+#ifndef FN_GROUPNORM_H
+#define FN_GROUPNORM_H
+
+#include "batchnorm.h"
+
+typedef struct {
+    ptrdiff_t m, p, c, groups; /* groups > 0 divides c */
+    const void *x;             /* real (m, p, c) */
+    const void *gamma;         /* real (c) or NULL for 1 */
+    const void *beta;          /* real (c) or NULL for 0 */
+    void *y;                   /* real (m, p, c) */
+    double *mean, *rstd;       /* (m, groups); both or neither NULL */
+    double eps;
+} fn_groupnorm_fwd;
+
+typedef struct {
+    ptrdiff_t m, p, c, groups;
+    const void *dy, *x;        /* real (m, p, c) */
+    const double *mean, *rstd; /* (m, groups) */
+    const void *gamma;         /* real (c) or NULL for 1 */
+    void *dx;                  /* real (m, p, c); may be x or dy */
+    void *dgamma;              /* real (c); NULL exactly if gamma is */
+    void *dbeta;               /* real (c) */
+} fn_groupnorm_bwd;
+
+/* The sums of the groups of a sample: of deviations from mean, or center + rest once they are finished. */
+typedef struct {
+    double *mean, *rest, *s1, *s2, *rstd; /* (groups) */
+} fn_group_sums;
+
+/* One wide column of the backward, in double: dx = (dy * scale - (x - mean) * slope) - offset. */
+typedef struct {
+    double mean, scale, slope, offset;
+} fn_wide_group_bwd;
+
+/* The kernels of one ISA and dtype. x, mean and rstd of operations are not looked at, but in those of a sample. */
+typedef struct {
+    /* Sums of x - pivot and of its square over all rows of a sample, to arrays of whole units, which hold nothing yet. */
+    void (*deviations)(const void *x, ptrdiff_t rows, ptrdiff_t cols, const double *pivot, const fn_column_sums *out);
+    /* The mean of each group from sums about 0, and that mean once for each column. */
+    void (*means)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, double *mean, double *of_columns);
+    /* The sums of each group from those of its columns about the means of groups. */
+    void (*merge_sums)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, const fn_group_sums *out);
+    /* The same and a mean that they are about from the moments of its columns: means are center + sums->a_lo, m2 is
+     * sums->b_lo. */
+    void (*merge_moments)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, const void *center,
+                          const fn_group_sums *out);
+    /* Statistics from the sums of groups, which become center, rest and rstd; the coefficients of all columns. factor (c) is
+     * scratch. */
+    void (*fwd_coefficients)(const fn_groupnorm_fwd *op, const fn_group_sums *groups, double *mean, double *rstd,
+                             double *factor, fn_coefficients *out);
+    /* Coefficients of dx from the sums of columns, about the means of groups, whose products with rstd are added to
+     * total->a and their sums of dy to total->b. groups->s1 and s2 become slope and offset unrounded. */
+    void (*bwd_coefficients)(const fn_groupnorm_bwd *op, const double *mean, const double *rstd,
+                             const fn_column_sums *sums, const fn_group_sums *groups, const fn_column_sums *total,
+                             fn_coefficients *out);
+    /* op->dgamma and op->dbeta from the totals. */
+    void (*gradients)(const fn_groupnorm_bwd *op, const fn_column_sums *total);
+    void (*bwd_apply_wide)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,
+                           const fn_wide_group_bwd *k);
+} fn_groupnorm_kernels;
+
+typedef struct {
+    int (*forward)(const fn_groupnorm_fwd *op, fn_dtype dtype);
+    int (*backward)(const fn_groupnorm_bwd *op, fn_dtype dtype);
+} fn_groupnorm_drivers;
+
+extern const fn_groupnorm_drivers fn_groupnorm;
+
+#endif

@@ -1,0 +1,193 @@
+"""Types of GroupNorm and InstanceNorm."""
+
+from typing import Literal, SupportsIndex, overload
+
+from numpy.typing import NDArray
+
+from fastnorm._arguments import _Array, _Float, _Floats, _Number, _Statistics
+
+@overload
+def group_norm(
+    x: NDArray[_Float],
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    groups: SupportsIndex,
+    eps: _Number = 1e-5,
+    out: NDArray[_Float] | None = None,
+    return_stats: Literal[False] = False,
+) -> NDArray[_Float]: ...
+@overload
+def group_norm(
+    x: NDArray[_Float],
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    groups: SupportsIndex,
+    eps: _Number = 1e-5,
+    out: NDArray[_Float] | None = None,
+    return_stats: Literal[True],
+) -> tuple[NDArray[_Float], _Statistics, _Statistics]: ...
+@overload
+def group_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    groups: SupportsIndex,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: Literal[False] = False,
+) -> _Floats: ...
+@overload
+def group_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    groups: SupportsIndex,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: Literal[True],
+) -> tuple[_Floats, _Statistics, _Statistics]: ...
+@overload
+def group_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    groups: SupportsIndex,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: bool = False,
+) -> _Floats | tuple[_Floats, _Statistics, _Statistics]: ...
+@overload
+def group_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
+@overload
+def group_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+@overload
+def group_norm_backward(
+    dy: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    out: _Floats | None = None,
+) -> tuple[_Floats, None, _Floats]: ...
+@overload
+def group_norm_backward(
+    dy: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    out: _Floats | None = None,
+) -> tuple[_Floats, _Floats, _Floats]: ...
+@overload
+def instance_norm(
+    x: NDArray[_Float],
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    eps: _Number = 1e-5,
+    out: NDArray[_Float] | None = None,
+    return_stats: Literal[False] = False,
+) -> NDArray[_Float]: ...
+@overload
+def instance_norm(
+    x: NDArray[_Float],
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    eps: _Number = 1e-5,
+    out: NDArray[_Float] | None = None,
+    return_stats: Literal[True],
+) -> tuple[NDArray[_Float], _Statistics, _Statistics]: ...
+@overload
+def instance_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: Literal[False] = False,
+) -> _Floats: ...
+@overload
+def instance_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: Literal[True],
+) -> tuple[_Floats, _Statistics, _Statistics]: ...
+@overload
+def instance_norm(
+    x: _Array,
+    gamma: _Array | None = None,
+    beta: _Array | None = None,
+    *,
+    eps: _Number = 1e-5,
+    out: _Floats | None = None,
+    return_stats: bool = False,
+) -> _Floats | tuple[_Floats, _Statistics, _Statistics]: ...
+@overload
+def instance_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
+@overload
+def instance_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+@overload
+def instance_norm_backward(
+    dy: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    out: _Floats | None = None,
+) -> tuple[_Floats, None, _Floats]: ...
+@overload
+def instance_norm_backward(
+    dy: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    out: _Floats | None = None,
+) -> tuple[_Floats, _Floats, _Floats]: ...

@@ -34,7 +34,7 @@ NEIGHBOURS, CLIFF = 8, 1.5  # on either side; their median is what a size is com
 
 
 def call_of(operation: Operation, arrays: Arrays) -> Callable[[], object]:
-    return partial(getattr(fastnorm, operation.name), *operation.arguments(arrays))
+    return operation.call(getattr(fastnorm, operation.name), arrays)
 
 
 def repeats(call: Callable[[], object]) -> int:

@@ -20,11 +20,12 @@ from rich.progress import track
 from rich.table import Table
 
 from operations import DTYPES, OPERATIONS, Operation
-from shapes import CHANNELS, ROWS
+from shapes import CHANNELS, GROUPS, ROWS
 
 SHAPES = {
     ROWS: [(8, 64), (1536, 64), (1024, 768), (64, 4096)],
     CHANNELS: [(8, 64), (4096, 37), (784, 256), (12544, 64)],
+    GROUPS: [(8, 64), (16, 49, 512), (4, 196, 256), (2, 3136, 64)],
 }
 CALL = """
 import fastnorm
@@ -33,7 +34,7 @@ from shapes import BOTH, Shape
 
 fastnorm.set_num_threads(1)
 operation, dtype = OPERATIONS["{operation}"], "{dtype}"
-getattr(fastnorm, operation.name)(*operation.arguments(Arrays(Shape("", {shape}, BOTH, (dtype,)), dtype)))
+operation.call(getattr(fastnorm, operation.name), Arrays(Shape("", {shape}, BOTH, (dtype,)), dtype))()
 """
 
 

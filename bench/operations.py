@@ -6,15 +6,15 @@ A new operation is one line in ``OPERATIONS`` (and a family, one ``bench_<family
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 import fastnorm
 from fastnorm import reference
-from shapes import CHANNELS, CLASSES, ROWS, SHAPES, Shape
+from shapes import CHANNELS, CLASSES, GROUPS, ROWS, SHAPES, Shape
 
 DTYPES = ("float32", "float64")
 EPS = 1e-5  # the default of every operation, so that no call needs to pass it
@@ -48,6 +48,20 @@ class Arrays:
     def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         return fastnorm.batch_norm(self.x, axis=self.axis, return_stats=True)[1:]
 
+    @property
+    def groups(self) -> int:
+        """Groups of channels: the 32 of the paper where they divide them."""
+        channels = self.x.shape[-1]
+        return 32 if channels % 32 == 0 else channels
+
+    @cached_property
+    def group_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return fastnorm.group_norm(self.x, groups=self.groups, return_stats=True)[1:]
+
+    @cached_property
+    def instance_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return fastnorm.instance_norm(self.x, return_stats=True)[1:]
+
     def flat(self, array: np.ndarray) -> np.ndarray:
         """A view of a full array as (rows, features), or of a parameter as (features,)."""
         features = self.gamma.size
@@ -77,7 +91,10 @@ class Operation:
     writes: int
     arguments: Callable[[Arrays], tuple]
     always: bool = True
-    options: dict = field(default_factory=dict)
+    keywords: Callable[[Arrays], dict] = lambda a: {}
+
+    def call(self, function: Callable, arrays: Arrays, **more) -> partial:
+        return partial(function, *self.arguments(arrays), **self.keywords(arrays), **more)
 
     @property
     def traffic(self) -> int:
@@ -85,8 +102,8 @@ class Operation:
 
 
 def _activation(name: str, *, always: bool = False, **options) -> tuple[Operation, Operation]:
-    forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always, options)
-    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always, options)
+    forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always, lambda a: options)
+    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always, lambda a: options)
 
 
 _TABLE = (
@@ -126,6 +143,27 @@ _TABLE = (
     Operation("clip_by_global_norm", "clipping", ROWS, 0, 1, 0, lambda a: (a.x, 1e30), always=False),
     Operation("dropout", "dropout", ROWS, 0, 1, 1, lambda a: (a.x, 0.1, (1, 2))),
     Operation("dropout_backward", "dropout", ROWS, 0, 1, 1, lambda a: (a.dy, 0.1, (1, 2))),
+    Operation(
+        "group_norm",
+        "groupnorm",
+        GROUPS,
+        0,
+        1,
+        1,
+        lambda a: (a.x, a.gamma, a.beta),
+        keywords=lambda a: {"groups": a.groups},
+    ),
+    Operation("group_norm_backward", "groupnorm", GROUPS, 0, 2, 1, lambda a: (a.dy, a.x, *a.group_statistics, a.gamma)),
+    Operation("instance_norm", "groupnorm", GROUPS, 0, 1, 1, lambda a: (a.x, a.gamma, a.beta)),
+    Operation(
+        "instance_norm_backward",
+        "groupnorm",
+        GROUPS,
+        0,
+        2,
+        1,
+        lambda a: (a.dy, a.x, *a.instance_statistics, a.gamma),
+    ),
     # Strengths that are too small to change dy, which others use.
     Operation("l1_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy), always=False),
     Operation("l2_penalty", "penalties", ROWS, 0, 2, 1, lambda a: (a.x, 1e-30, a.dy), always=False),

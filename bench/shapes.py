@@ -22,8 +22,9 @@ CLASSES = {
 }
 
 # What an operation normalizes, each by itself.
-ROWS, CHANNELS = "rows", "channels"
+ROWS, CHANNELS, GROUPS = "rows", "channels", "groups"
 BOTH = (ROWS, CHANNELS)
+IMAGES = (CHANNELS, GROUPS)
 F32, F64 = ("float32",), ("float32", "float64")
 
 
@@ -62,7 +63,7 @@ class Shape:
         if size <= 32 * KIB:
             return "tiny"
         short_row = over == ROWS and self.features <= 128
-        few_channels = over == CHANNELS and (self.features < 64 or self.features % 16)
+        few_channels = over in IMAGES and (self.features < 64 or self.features % 16)
         if short_row or few_channels:
             return "narrow"
         if size <= MIB:
@@ -73,29 +74,29 @@ class Shape:
 # The class of a shape depends on the operation and the dtype; the order here is by float32 size. The largest
 # arrays are float32 only: float64 moves the same bytes at half the size, and time is short.
 SHAPES = (
-    Shape("vectors", (8, 64), BOTH, F64),
+    Shape("vectors", (8, 64), (ROWS, CHANNELS, GROUPS), F64),
     Shape("one token", (1, 768), (ROWS,), F64),
     Shape("RNN step", (16, 256), BOTH, F64),
     Shape("MLP", (32, 256), BOTH, F32),
     Shape("digits", (128, 64), (CHANNELS,), F32),
     Shape("LSTM step", (64, 512), BOTH, F64),
-    Shape("ResNet-50", (1, 14, 14, 256), (CHANNELS,), F64),
+    Shape("ResNet-50", (1, 14, 14, 256), IMAGES, F64),
     Shape("attention", (128, 12, 64), (ROWS,), F64),
     Shape("BERT rows", (128, 768), (ROWS,), F64),
     Shape("odd table", (4096, 37), BOTH, F64),
-    Shape("ResNet-50", (1, 56, 56, 64), (CHANNELS,), F32),
+    Shape("ResNet-50", (1, 56, 56, 64), IMAGES, F32),
     Shape("sequences", (8, 128, 256), BOTH, F32),
-    Shape("RGB images", (16, 112, 112, 3), (CHANNELS,), F64),
+    Shape("RGB images", (16, 112, 112, 3), IMAGES, F64),
     Shape("GPT-2 rows", (1024, 768), (ROWS,), F64),
-    Shape("ResNet-50", (32, 7, 7, 512), (CHANNELS,), F32),
+    Shape("ResNet-50", (32, 7, 7, 512), IMAGES, F32),
     Shape("maps", (64, 14, 14, 64), BOTH, F32, axis=1),
-    Shape("ResNet-50", (16, 28, 28, 128), (CHANNELS,), F64),
+    Shape("ResNet-50", (16, 28, 28, 128), IMAGES, F64),
     Shape("Llama heads", (512, 32, 128), (ROWS,), F32),
     Shape("BERT batch", (32, 128, 768), (ROWS,), F32),
     Shape("Llama rows", (1024, 4096), (ROWS,), F64),
-    Shape("ResNet-50", (8, 112, 112, 64), (CHANNELS,), F64),
+    Shape("ResNet-50", (8, 112, 112, 64), IMAGES, F64),
     Shape("Llama rows", (2048, 4096), (ROWS,), F32),
     Shape("GPT-2 batch", (64, 512, 768), (ROWS,), F32),
-    Shape("ResNet-50", (32, 56, 56, 256), (CHANNELS,), F32),
+    Shape("ResNet-50", (32, 56, 56, 256), IMAGES, F32),
     Shape("million rows", (1_000_000, 30), BOTH, F32),
 )

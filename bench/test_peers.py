@@ -6,7 +6,7 @@ import pytest
 import fastnorm
 from operations import DTYPES, OPERATIONS, Arrays
 from peers import prepare
-from shapes import BOTH, F64, Shape
+from shapes import BOTH, F64, GROUPS, Shape
 
 SMALL = (
     Shape("rows", (24, 40), BOTH, F64),
@@ -27,7 +27,9 @@ def test_peers_agree(others, operation, dtype, shape):
     if not others:
         pytest.skip("no peer is installed")
     arrays = Arrays(shape, dtype)
-    expected = getattr(fastnorm, operation.name)(*operation.arguments(arrays), axis=shape.axis)
+    if operation.over == GROUPS:
+        pytest.skip("no peer has it, on channels-last arrays")
+    expected = operation.call(getattr(fastnorm, operation.name), arrays, axis=shape.axis)()
     for peer in others:
         call = prepare(peer, operation.name, arrays)
         if call is None:

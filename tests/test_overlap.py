@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from support.arrays import DTYPES, assert_same_bits, draw
-from support.operations import BY_NAME, OPERATIONS
+from support.operations import BY_NAME, EVERY
 
-operations = pytest.mark.parametrize("op", OPERATIONS, ids=str)
+operations = pytest.mark.parametrize("op", EVERY, ids=str)
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 SHAPE = (20, 33)
 
@@ -75,6 +75,8 @@ def test_parameters_inside_out(op, dtype, isa, rng):
     expected = op(arguments)
     for name in op.parameters:
         a = arguments[name]
+        if a.shape == SHAPE:  # statistics of an InstanceNorm, which are as many as x
+            continue
         out = np.zeros(SHAPE, dtype)
         memory = out.reshape(-1).view(np.uint8)
         inside = memory[40 * 8 : 40 * 8 + a.nbytes].view(a.dtype).reshape(a.shape)
@@ -83,7 +85,7 @@ def test_parameters_inside_out(op, dtype, isa, rng):
 
 
 @dtypes
-@pytest.mark.parametrize("name", [op.name for op in OPERATIONS if "dy" in op.data])
+@pytest.mark.parametrize("name", [op.name for op in EVERY if "dy" in op.data])
 def test_dy_x_and_out_may_all_be_one_array(name, dtype, isa, rng):
     op = BY_NAME[name]
     arguments = arguments_for(op, dtype, rng)
@@ -94,7 +96,7 @@ def test_dy_x_and_out_may_all_be_one_array(name, dtype, isa, rng):
 
 
 @dtypes
-@pytest.mark.parametrize("name", [op.name for op in OPERATIONS if "dy" in op.data])
+@pytest.mark.parametrize("name", [op.name for op in EVERY if "dy" in op.data])
 def test_out_between_dy_and_x(name, dtype, isa, rng):
     op = BY_NAME[name]
     arguments = arguments_for(op, dtype, rng)

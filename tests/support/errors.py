@@ -7,7 +7,7 @@ y               the largest ``|y|``
 dx              the larger of the largest ``|dx|`` and the largest ``|rstd * gamma * dy|``
 dgamma, dbeta   the larger of ``|dgamma|`` and the root of the sum of the squared terms that it
                 is the sum of, largest over the array
-mean            the largest ``|x - mean|`` of this row or channel (what `y` is made from)
+mean            the largest ``|x - mean|`` of this row, channel or group (what `y` is made from)
 rstd            itself
 ==============  ==================================================================================
 
@@ -87,13 +87,12 @@ def _scale(name, op, arguments, true):
     if name == "rstd":
         return np.abs(true["rstd"])
     wide = WIDER[arguments["x"].dtype]
-    x, axis = arguments["x"].astype(wide), arguments["axis"] % arguments["x"].ndim
-    reduced = op.reduced(x, axis)
+    x, axis = arguments["x"].astype(wide), arguments.get("axis", -1) % arguments["x"].ndim
     if name == "mean":
-        mean = np.expand_dims(true["mean"], reduced)
-        return np.max(np.abs(x - mean), axis=reduced, initial=0)
+        deviations = np.abs(x - op.expanded(true["mean"], x, axis))
+        return op.largest(deviations, axis, true["mean"].shape[-1] if op.statistics == "groups" else None)
     if name == "dx":
-        rstd = np.expand_dims(_statistics(arguments, wide)[1], reduced)
+        rstd = op.expanded(_statistics(arguments, wide)[1], x, axis)
         gamma = 1 if arguments["gamma"] is None else arguments["gamma"].astype(wide)
         return max(_largest(true["dx"]), _largest(rstd * gamma * arguments["dy"].astype(wide)))
     root = np.sqrt(np.square(_terms(name, op, arguments)).sum(axis=tuple(range(axis))))
@@ -106,6 +105,5 @@ def _terms(name, op, arguments):
     x, dy = (arguments[name].astype(wide) for name in ("x", "dy"))
     if name == "dbeta":
         return dy
-    reduced = op.reduced(x, arguments["axis"])
-    mean, rstd = (np.expand_dims(a, reduced) for a in _statistics(arguments, wide))
+    mean, rstd = (op.expanded(a, x, arguments.get("axis", -1)) for a in _statistics(arguments, wide))
     return dy * (x - mean) * rstd

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from support.arrays import DTYPES
-from support.operations import OPERATIONS
+from support.operations import GROUPED, OPERATIONS
 
 FILE = Path(__file__).resolve().parent.parent / "hashes.json"
 COMMAND = "cd tests && ../.venv/bin/python -m support.hashes"
 
 # Short and odd; an ordinary layer; long rows; few and very many rows, folded; results that are written past the cache.
 SHAPES = [(7, 33), (1000, 64), (40, 1031), (2, 70_001), (70_001, 3), (6200, 513)]
+
+# One position, few, an ordinary layer, folded channels; one sample in slabs, and written past the cache.
+SAMPLES = [(33, 1, 96), (7, 9, 30), (4, 49, 256), (3, 700, 12), (1, 4100, 130), (70, 160, 300)]
 
 
 @functools.cache
@@ -66,9 +69,29 @@ def arguments_for(op, shape, dtype):
     return arguments
 
 
+def grouped_arguments_for(op, shape, dtype):
+    """The same for samples: rows of x are those of the recipe, statistics are as many as the table says."""
+    m, p, c = shape
+    x, dy = (data((m * p, c), dtype, 1009 * i).reshape(shape) for i in range(2))
+    arguments = op.draw(x[:, :1], -1, np.random.default_rng(0), dy[:, :1], 1e-5)
+    for i, (name, a) in enumerate(arguments.items()):
+        if isinstance(a, np.ndarray) and name not in op.data:
+            arguments[name] = (1 + integers(a.shape, 1009 * i) * 2.0**-24).astype(a.dtype)
+    return arguments | {"x": x} | ({"dy": dy} if "dy" in op.data else {})
+
+
 @functools.cache
 def cases():
     """Operation and arguments by the name of the case."""
+    return of_rows_and_channels() | {
+        f"{op} {np.dtype(dtype)} {m} x {p} x {c}": (op, grouped_arguments_for(op, (m, p, c), dtype))
+        for op in GROUPED
+        for dtype in DTYPES
+        for m, p, c in SAMPLES
+    }
+
+
+def of_rows_and_channels():
     return {
         f"{op} {np.dtype(dtype)} {m} x {n}": (op, arguments_for(op, (m, n), dtype))
         for op in OPERATIONS

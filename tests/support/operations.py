@@ -16,7 +16,7 @@ class Operation:
 
     name: str
     statistics: str
-    """What it normalizes, each by itself: "rows" or "channels"."""
+    """What it normalizes, each by itself: "rows", "channels", or "groups" of channels of a sample, without an axis."""
     draw: Callable[..., dict]
     """``draw(x, axis, rng, dy, eps)``: all arguments for this `x`, as keywords."""
     outputs: tuple[str, ...]
@@ -61,6 +61,19 @@ class Operation:
         """The axes that the statistics of `x` are taken over."""
         axis %= x.ndim
         return tuple(range(axis, x.ndim)) if self.statistics == "rows" else tuple(range(axis))
+
+    def expanded(self, a, x, axis):
+        """A statistic with the axes of `x`, for broadcasting."""
+        if self.statistics != "groups":
+            return np.expand_dims(a, self.reduced(x, axis))
+        channels = x.shape[-1]
+        return np.repeat(a, channels // a.shape[1], axis=1).reshape(len(x), *[1] * (x.ndim - 2), channels)
+
+    def largest(self, a, axis, groups):
+        """The largest of `a`, which is like x, for each statistic."""
+        if self.statistics != "groups":
+            return np.max(a, axis=self.reduced(a, axis), initial=0)
+        return np.max(a.reshape(len(a), -1, groups, a.shape[-1] // groups), axis=(1, 3), initial=0)
 
     @functools.cached_property
     def shapes(self):
@@ -153,6 +166,36 @@ def _draw_rms_norm_backward(x, axis, rng, dy, eps):
     return {"dy": dy, "x": x, "rstd": rstd, "gamma": _gamma(rng, x.shape[axis:], x.dtype), "axis": axis}
 
 
+def groups_of(channels):
+    """How many groups a test takes of so many channels: as many as a group has channels, or fewer."""
+    return max(n for n in range(1, channels + 1) if n * n <= channels and channels % n == 0)
+
+
+def _draw_group_norm(x, axis, rng, dy, eps):
+    arguments = _draw_forward(x, -1, rng, dy, eps) | {"groups": groups_of(x.shape[-1])}
+    del arguments["axis"]
+    return arguments
+
+
+def _draw_instance_norm(x, axis, rng, dy, eps):
+    arguments = _draw_forward(x, -1, rng, dy, eps)
+    del arguments["axis"]
+    return arguments
+
+
+def _draw_group_norm_backward(x, axis, rng, dy, eps, groups=None):
+    groups = groups or groups_of(x.shape[-1])
+    wide = x.astype(np.longdouble)
+    _, mean, rstd = reference.group_norm(wide, groups=groups, eps=eps, return_stats=True)
+    with np.errstate(over="ignore"):  # rstd of denormal numbers
+        mean, rstd = mean.astype(np.float64), rstd.astype(np.float64)
+    return {"dy": dy, "x": x, "mean": mean, "rstd": rstd, "gamma": _gamma(rng, x.shape[-1:], x.dtype)}
+
+
+def _draw_instance_norm_backward(x, axis, rng, dy, eps):
+    return _draw_group_norm_backward(x, axis, rng, dy, eps, groups=x.shape[-1])
+
+
 OPERATIONS = (
     Operation(
         name="layer_norm",
@@ -228,7 +271,36 @@ OPERATIONS = (
     ),
 )
 
-BY_NAME = {op.name: op for op in OPERATIONS}
+GROUPED = tuple(
+    operation
+    for name, draw, draw_backward in (
+        ("group_norm", _draw_group_norm, _draw_group_norm_backward),
+        ("instance_norm", _draw_instance_norm, _draw_instance_norm_backward),
+    )
+    for operation in (
+        Operation(
+            name=name,
+            statistics="groups",
+            draw=draw,
+            outputs=("y", "mean", "rstd"),
+            data=("x",),
+            parameters=("gamma", "beta"),
+            numbers=("eps",),
+        ),
+        Operation(
+            name=f"{name}_backward",
+            statistics="groups",
+            draw=draw_backward,
+            outputs=("dx", "dgamma", "dbeta"),
+            data=("x", "dy"),
+            parameters=("mean", "rstd", "gamma"),
+        ),
+    )
+)
+"""Those without an axis: x is (m, ..., c). What needs an axis of any kind is asked of them in tests/test_groupnorm.py."""
+
+EVERY = (*OPERATIONS, *GROUPED)
+BY_NAME = {op.name: op for op in EVERY}
 
 TESTED_ALONE: tuple[str, ...] = (
     "add_layer_norm",

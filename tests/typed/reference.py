@@ -24,5 +24,10 @@ assert_type(reference.batch_norm(x, running_mean=running_mean, running_var=runni
 assert_type(reference.batch_norm_inference(x, running_mean, running_var), Floats)
 assert_type(reference.batch_norm_inference_backward(y, x, running_mean, running_var), tuple[Floats, None, Floats])
 
+y, mean, rstd = reference.group_norm(x, groups=1, return_stats=True)
+assert_type(reference.group_norm_backward(y, x, mean, rstd), tuple[Floats, None, Floats])
+y, mean, rstd = reference.instance_norm(x, return_stats=True)
+assert_type(reference.instance_norm_backward(y, x, mean, rstd, np.ones(3)), tuple[Floats, Floats, Floats])
+
 assert_type(reference.dropout(x, 0.5, (1, 2), return_mask=True), tuple[Floats, NDArray[np.uint8]])
 assert_type(reference.dropout_backward(x, 0.5, (1, 2)), Floats)

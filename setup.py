@@ -25,7 +25,7 @@ EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
-FAMILIES = ["activations", "addnorm", "batchnorm", "clipping", "dropout", "groupnorm", "layernorm", "penalties", "rmsnorm"]
+FAMILIES = "activations addnorm batchnorm clipping dropout groupnorm layernorm penalties rmsnorm".split()
 MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
 ISAS = {"baseline": []}
 if MACHINE in ("x86_64", "AMD64"):
@@ -33,8 +33,8 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers parallel running thread_count".split()
-SOURCES = [*SHARED, *FAMILIES]
+SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers parallel running".split()
+SOURCES = [*SHARED, "thread_count", *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)
     for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd")

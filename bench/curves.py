@@ -12,7 +12,6 @@ import gc
 import json
 import statistics
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console

@@ -297,7 +297,7 @@ GROUPED = tuple(
         ),
     )
 )
-"""Those without an axis: x is (m, ..., c). What needs an axis of any kind is asked of them in tests/test_groupnorm.py."""
+"""Those without an axis: x is (m, ..., c). What asks for an axis is asked of them in tests/test_groupnorm.py."""
 
 EVERY = (*OPERATIONS, *GROUPED)
 BY_NAME = {op.name: op for op in EVERY}

@@ -70,9 +70,7 @@ static fn_group_sums group_sums(const fn_columns_space *space, const fn_columns 
 /* Each number of an array of groups for every column. */
 static void to_columns(const sample_plan *s, const double *of_groups, double *of_columns)
 {
-    const ptrdiff_t k = s->plan.c / s->groups;
-    for (ptrdiff_t g = 0; g < s->groups; g++)
-        for (ptrdiff_t j = 0; j < k; j++) of_columns[g * k + j] = of_groups[g];
+    s->kernels->to_columns(of_groups, s->groups, s->plan.c / s->groups, of_columns);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
@@ -119,7 +117,7 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
         sum_few_rows(t, x, space, &groups);
     else
         sum_rows(t, x, space, &groups);
-    t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, space->sums.a, &space->k);
+    t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, &space->sums, &space->k);
     fn_wide_columns wide = {t->s.columns, plan->m, plan->item_bytes, NULL, NULL, op->gamma, op->beta, NULL, NULL};
     if (space->k.wide_count) {
         wide.mean = groups.s1; /* which are spent */
@@ -210,13 +208,14 @@ static void bwd_sample(const bwd_task *t, ptrdiff_t i, fn_columns_space *space, 
     const fn_columns *plan = &t->s.plan;
     const fn_group_sums groups = group_sums(space, plan);
     const double *mean = op->mean + i * op->groups, *rstd = op->rstd + i * op->groups;
-    double *of_columns = space->spare + 5 * plan->padded;
+    double *mean_of = space->spare + 5 * plan->padded, *rstd_of = mean_of + plan->padded;
     const char *x = (const char *)op->x + i * t->s.bytes, *dy = (const char *)op->dy + i * t->s.bytes;
-    to_columns(&t->s, mean, of_columns);
-    fn_columns_repeat(of_columns, plan, sizeof(double));
-    const fn_columns_data data = {.x = x, .dy = dy, .mean = of_columns};
+    to_columns(&t->s, mean, mean_of);
+    to_columns(&t->s, rstd, rstd_of);
+    fn_columns_repeat(mean_of, plan, sizeof(double));
+    const fn_columns_data data = {.x = x, .dy = dy, .mean = mean_of};
     fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
-    t->s.kernels->bwd_coefficients(op, mean, rstd, &space->sums, &groups, total, &space->k);
+    t->s.kernels->bwd_coefficients(op, rstd, mean_of, rstd_of, &space->sums, &groups, total, &space->k);
     const wide_groups wide = {t, mean, rstd, &groups};
     fn_columns_result dx = {.kernels = t->s.columns, .k = &space->k, .x = x, .dy = dy,
                             .out = (char *)op->dx + i * t->s.bytes, .apply_wide = apply_wide, .wide = &wide};

@@ -40,6 +40,8 @@ typedef struct {
 
 /* The kernels of one ISA and dtype. x, mean and rstd of operations are not looked at, but in those of a sample. */
 typedef struct {
+    /* Each of the numbers k times. */
+    void (*to_columns)(const double *of_groups, ptrdiff_t groups, ptrdiff_t k, double *of_columns);
     /* Sums of x - pivot and of its square over all rows of a sample, to arrays of whole units, which hold nothing yet. */
     void (*deviations)(const void *x, ptrdiff_t rows, ptrdiff_t cols, const double *pivot, const fn_column_sums *out);
     /* The mean of each group from sums about 0, and that mean once for each column. */
@@ -50,13 +52,14 @@ typedef struct {
      * sums->b_lo. */
     void (*merge_moments)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, const void *center,
                           const fn_group_sums *out);
-    /* Statistics from the sums of groups, which become center, rest and rstd; the coefficients of all columns. factor (c) is
-     * scratch. */
+    /* Statistics from the sums of groups, which become center, rest and rstd; the coefficients of all columns. spare are the
+     * sums, which are spent. */
     void (*fwd_coefficients)(const fn_groupnorm_fwd *op, const fn_group_sums *groups, double *mean, double *rstd,
-                             double *factor, fn_coefficients *out);
+                             const fn_column_sums *spare, fn_coefficients *out);
     /* Coefficients of dx from the sums of columns, about the means of groups, whose products with rstd are added to
-     * total->a and their sums of dy to total->b. groups->s1 and s2 become slope and offset unrounded. */
-    void (*bwd_coefficients)(const fn_groupnorm_bwd *op, const double *mean, const double *rstd,
+     * total->a and their sums of dy to total->b. groups->s1 and s2 become slope and offset unrounded. mean_of and rstd_of
+     * are those of columns. */
+    void (*bwd_coefficients)(const fn_groupnorm_bwd *op, const double *rstd, const double *mean_of, const double *rstd_of,
                              const fn_column_sums *sums, const fn_group_sums *groups, const fn_column_sums *total,
                              fn_coefficients *out);
     /* op->dgamma and op->dbeta from the totals. */

@@ -6,6 +6,7 @@
 
 #define FN_KERNELS(dtype)                                                                                              \
     {                                                                                                                  \
+        .to_columns = groupnorm_to_columns_##dtype,                                                                    \
         .deviations = groupnorm_deviations_##dtype,                                                                    \
         .means = groupnorm_means_##dtype,                                                                              \
         .merge_sums = groupnorm_merge_sums_##dtype,                                                                    \

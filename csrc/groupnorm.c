@@ -42,7 +42,9 @@ static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, p
     s->samples = m;
     s->groups = groups;
     s->bytes = p * c * s->plan.item_bytes;
-    const ptrdiff_t most = s->bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, m * s->bytes / FN_SLAB_BYTES);
+    /* with fewer rows, slabs would take more memory to work with than they have data */
+    const ptrdiff_t enough = fn_min(m * s->bytes / FN_SLAB_BYTES, m * p / (2 * FN_SAMPLE_ROWS));
+    const ptrdiff_t most = s->bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
     s->slab_samples = fn_ceil_div(m, fn_max(1, most));
     s->slabs = fn_ceil_div(m, s->slab_samples);
     s->space = fn_round_up(fn_columns_bytes(&s->plan, SPARE), FN_UNIT_BYTES);

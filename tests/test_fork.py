@@ -14,7 +14,7 @@ import pytest
 import fastnorm
 from support import processes
 from support.arrays import draw, same_bits
-from support.operations import OPERATIONS
+from support.operations import EVERY
 
 # A sanitizer's allocator has locks that a fork among calls of other threads may take into the child for good; glibc
 # looks after its own.
@@ -33,7 +33,7 @@ def prepared():
     """Operations with arguments and serial results: some calls that are shared, some that are short."""
     rng = np.random.default_rng(0)
     cases = []
-    for op in OPERATIONS:
+    for op in EVERY:
         for shape, dtype in [((300, 1000), np.float32), ((8, 30_000), np.float64), ((20, 50), np.float32)]:
             x, dy = (draw("normal", rng, shape, dtype) for _ in range(2))
             arguments = op.draw(x, -1, rng, dy, 1e-5)

@@ -10,7 +10,7 @@ import fastnorm
 from support import processes
 from support.arrays import DTYPES, assert_same_bits, draw, same_bits
 from support.errors import LIMIT
-from support.operations import OPERATIONS
+from support.operations import EVERY
 
 MB = 2**20
 
@@ -45,8 +45,8 @@ def call_and_be_refused(op, arguments, calls):
 
 
 def check_that_nothing_is_lost(calls):
-    cases = [(op, arguments_for(op, (5, 40), dtype)) for op in OPERATIONS for dtype in DTYPES]
-    cases += [(op, arguments_for(op, (500, 300), np.float32)) for op in OPERATIONS]  # results from the cache
+    cases = [(op, arguments_for(op, (5, 40), dtype)) for op in EVERY for dtype in DTYPES]
+    cases += [(op, arguments_for(op, (500, 300), np.float32)) for op in EVERY]  # results from the cache
     for op, arguments in cases:
         few = calls if arguments["x"].size < 1000 else calls // 100
         call_and_be_refused(op, arguments, few // 50 + 100)
@@ -98,7 +98,7 @@ def arrays_in(arguments):
 def starve(shape):
     """Every call finds memory for one more of the things that it needs: results, scratch, threads."""
     fastnorm.set_cache_limit(0)
-    for op in OPERATIONS:
+    for op in EVERY:
         arguments = arguments_for(op, shape, np.float32)
         with fastnorm.threads(1):  # the first `out` of a process imports numpy.ma, which would starve in its own way
             expected = op(arguments, out=np.empty_like(arguments["x"]))

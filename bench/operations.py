@@ -103,7 +103,9 @@ class Operation:
 
 def _activation(name: str, *, always: bool = False, **options) -> tuple[Operation, Operation]:
     forward = Operation(name, "activations", ROWS, 0, 1, 1, lambda a: (a.x,), always, lambda a: options)
-    return forward, Operation(name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always, lambda a: options)
+    return forward, Operation(
+        name + "_backward", "activations", ROWS, 0, 2, 1, lambda a: (a.dy, a.x), always, lambda a: options
+    )
 
 
 _TABLE = (

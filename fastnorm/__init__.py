@@ -1,4 +1,4 @@
-"""BatchNorm, LayerNorm, RMSNorm and dropout for NumPy, forward and backward, at the speed of memory."""
+"""BatchNorm, LayerNorm, RMSNorm, dropout, activations, penalties and clipping for NumPy, forward and backward."""
 
 from fastnorm import reference
 from fastnorm._activations import (

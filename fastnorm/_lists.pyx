@@ -1,7 +1,7 @@
 """Lists of arrays as arguments, for the families that take them."""
 
 cimport numpy as cnp
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdlib cimport qsort
 
 from fastnorm._arguments cimport (
@@ -127,7 +127,7 @@ cdef int set_apart(list written, object given, str name, list read) except -1:
     """
     cdef list arrays = written + read
     cdef bytes room = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(len(arrays) * sizeof(Span)))
-    cdef Span *spans = <Span *>PyBytes_AS_STRING(room)
+    cdef Span *spans = <Span *>PyBytes_AsString(room)
     cdef Py_ssize_t first, second, i, k, count = measure(arrays, spans), n = len(written)
     for i in range(count):
         for k in range(i + 1, count):
@@ -198,7 +198,7 @@ cdef object deliver_lists(list results, list outs, object given, object out):
 cdef bytes describe(list x, list y, Arrays *arrays):
     """Fills in arrays, of plain x and y, y None where there is none. Keep the result while they are used."""
     cdef bytes room = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(len(x) * sizeof(fn_array)))
-    cdef fn_array *array = <fn_array *>PyBytes_AS_STRING(room)
+    cdef fn_array *array = <fn_array *>PyBytes_AsString(room)
     cdef cnp.ndarray a
     cdef Py_ssize_t i
     arrays.arrays = array

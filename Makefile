@@ -16,6 +16,7 @@
 #   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
 #   make trust     what proves the promises of docs/trust.md and takes long: tsan, emulate, fuzz, slow, parallel
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz     make wheels   those for publishing
+#   make stable-abi   whether the modules compile as in the latter, in seconds
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,7 +28,8 @@ THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
 .PHONY: test bench bench-full curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
-  format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels sdist clean
+  format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels stable-abi \
+  sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(PYTEST_OPTIONS)
@@ -137,6 +139,16 @@ parallel: $(VENV)/installed $(VENV)/for-test
 wheels: $(VENV)/bin/python
 	$(BIN)/pip install --quiet "rich>=13.7"
 	$(BIN)/python packaging/wheels.py $(WHEELS_OPTIONS)
+
+# Whether the modules compile by Python's stable ABI, as in the wheels, which take minutes: in seconds, nothing is built.
+# After an installation, which leaves the C files.
+stable-abi: $(VENV)/installed
+	for file in build/cython/fastnorm/*.c; do \
+	  gcc -fsyntax-only -Werror=implicit-function-declaration -Icsrc \
+	    $$($(BIN)/python -c "import sys, sysconfig, numpy; print('-DPy_LIMITED_API=%#x' % \
+	      min(sys.hexversion & 0xffff0000, 0x030c0000), '-isystem', sysconfig.get_path('include'), \
+	      '-isystem', numpy.get_include())") \
+	    -DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION -DNPY_TARGET_VERSION=NPY_2_0_API_VERSION $$file || exit 1; done
 
 wheel: $(VENV)/bin/python
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -104,7 +104,7 @@ analyze:
 	bash tests/c/analyze.sh
 
 # Of the source tree as it is: nothing is built. What each tool takes is in pyproject.toml and .clang-format.
-C_STYLED := $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch])
+C_STYLED := $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
 lint: $(VENV)/for-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs check_kernels with every kernel table on every machine that can be had here, emulated where it is not real:
+# Runs tests/c/kernels with every kernel table on every machine that can be had here, emulated where it is not real:
 #
 #   AVX-512    by SIMDe (Debian: libsimde-dev), unless the processor has it
 #   AArch64    gcc-aarch64-linux-gnu and qemu-user-static
@@ -27,7 +27,7 @@ warnings="-Wall -Wextra -Wconversion -Werror"
 declare -A flags=([baseline]="" [neon]="" [avx2]="$(setup AVX2)" [avx512]="$(setup AVX512)")
 flags[emulated]="-isystem $work/shim -w -Wno-psabi"
 
-# Lets check_kernels say from which size on results are written past the cache.
+# Lets tests/c/kernels say from which size on results are written past the cache.
 cat >"$work/stream.h" <<'STREAM'
 #include "work.h"
 #define FN_STREAM_BYTES check_stream_bytes
@@ -49,7 +49,7 @@ build() {
             before=$(grep -qw FN_STREAM_BYTES "csrc/$unit.c" && echo "-include $work/stream.h" || true)
             echo "$before csrc/$unit.c -o $folder/$unit.o"
         done
-        echo "tests/c/check_kernels.c -o $folder/check_kernels.o"
+        for unit in tests/c/kernels/*.c; do echo "$unit -o $folder/check_$(basename "$unit" .c).o"; done
     } | xargs -P 2 -d '\n' -I @ sh -c "$compiler $exact $warnings $extra -Icsrc -c @" &&
         $compiler $extra "$folder"/*.o -lpthread -lm -o "$folder/check" || { fail "$name" "does not build"; exit 1; }
 }

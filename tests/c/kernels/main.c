@@ -178,8 +178,9 @@ static void check_with_statistics(const operation *o, arguments *a, int wild, co
     for (int k = 0; k < COUNT_OF(own); k++) clear_room(own[k]);
 }
 
-static const operation *const families[] = {layernorm_operations, batchnorm_operations, rmsnorm_operations, groupnorm_operations,
-                                            dropout_operations, penalties_operations, clipping_operations};
+static const operation *const families[] = {layernorm_operations, batchnorm_operations, rmsnorm_operations,
+                                            groupnorm_operations, dropout_operations, penalties_operations,
+                                            clipping_operations};
 
 static void check(fn_dtype dtype, ptrdiff_t m, ptrdiff_t n, data_kind kind)
 {

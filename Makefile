@@ -144,7 +144,7 @@ wheels: $(VENV)/bin/python
 # After an installation, which leaves the C files.
 stable-abi: $(VENV)/installed
 	for file in build/cython/fastnorm/*.c; do \
-	  gcc -fsyntax-only -Werror=implicit-function-declaration -Icsrc \
+	  $(CC) -fsyntax-only -Werror=implicit-function-declaration -Icsrc \
 	    $$($(BIN)/python -c "import sys, sysconfig, numpy; print('-DPy_LIMITED_API=%#x' % \
 	      min(sys.hexversion & 0xffff0000, 0x030c0000), '-isystem', sysconfig.get_path('include'), \
 	      '-isystem', numpy.get_include())") \

@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from fastnorm.reference._common import deliver, quiet, shaped
-
-
-def given(x, dtype):
-    """The input in the dtype to compute in, and the dtype that other arguments are rounded to."""
-    x = np.asarray(x)
-    if x.ndim == 0:
-        raise ValueError("x is 0-d, expected an array of at least one dimension")
-    own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
-    return x.astype(own if dtype is None else dtype, copy=False), own
+from fastnorm.reference._common import deliver, given, quiet, shaped
 
 
 def logistic(x):

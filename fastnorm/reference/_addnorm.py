@@ -2,22 +2,16 @@
 
 import numpy as np
 
-from fastnorm.reference._common import quiet
+from fastnorm.reference._common import given, quiet, shaped
 from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
 
 def added(x, residual, p, key, dtype):
-    x = np.asarray(x)
-    own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
-    residual = np.asarray(residual)
-    if residual.shape != x.shape:
-        raise ValueError(f"residual has shape {residual.shape}, expected {x.shape}")
-    if p > 0:
-        x = dropout(x, p, key, dtype=dtype)
-    wide = own if dtype is None else dtype
-    return x.astype(wide) + residual.astype(own).astype(wide)
+    x, own = given(x, dtype)
+    residual = shaped(residual, "residual", x.shape, own, x.dtype)
+    return (dropout(x, p, key) if p > 0 else x) + residual
 
 
 def gradients(dresidual, dsum, p, key):

@@ -20,6 +20,15 @@ def prepare(x, axis, dtype, gamma=None, beta=None):
     return x, axis, gamma, beta, own if dtype is None else x.dtype
 
 
+def given(x, dtype):
+    """The input in the dtype to compute in, and the dtype that other arguments are rounded to."""
+    x = np.asarray(x)
+    if x.ndim == 0:
+        raise ValueError("x is 0-d, expected an array of at least one dimension")
+    own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
+    return x.astype(own if dtype is None else dtype, copy=False), own
+
+
 def shaped(a, name, shape, rounded, dtype):
     """Argument `a` in `dtype`, first rounded to the dtype `rounded` if there is one."""
     a = np.asarray(a)

@@ -1,5 +1,8 @@
 /* Activations: how an array is cut into tasks. */
 #include "activations.h"
+
+#include <string.h>
+
 #include "dispatch.h"
 #include "fpenv.h"
 #include "work.h"
@@ -56,6 +59,24 @@ static int backward(fn_activation which, const fn_activations_bwd *given, fn_dty
     share(bwd_range, which, &op, op.n, bytes, op.stream, dtype);
     fn_fp_restore(saved);
     return 0;
+}
+
+static const double slope = 0.01;
+
+void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype)
+{
+    const fn_activations_fwd op = {.n = n, .x = z, .y = z, .slope = slope};
+    if (which != FN_NO_ACTIVATION) activations_kernels(dtype)->forward[which](&op, 0, n);
+}
+
+void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype)
+{
+    const fn_activations_bwd op = {.n = n, .dy = dy, .kept = z, .dx = dz, .slope = slope};
+    if (which == FN_SIGMOID || which == FN_TANH) fn_activate(which, z, n, dtype); /* y; the sign of a ReLU's is that of z */
+    if (which != FN_NO_ACTIVATION)
+        activations_kernels(dtype)->backward[which](&op, 0, n);
+    else if (dz != dy)
+        memcpy(dz, dy, (size_t)(n * fn_item_bytes(dtype)));
 }
 
 const fn_activations_drivers fn_activations = {forward, backward};

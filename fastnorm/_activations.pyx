@@ -7,15 +7,6 @@ from fastnorm._arguments cimport as_input, as_input_like_x, as_number, check_out
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "activations.h" nogil:
-    ctypedef enum fn_activation:
-        FN_RELU
-        FN_LEAKY_RELU
-        FN_SIGMOID
-        FN_TANH
-        FN_GELU
-        FN_GELU_TANH
-        FN_SILU
-
     ctypedef struct fn_activations_fwd:
         Py_ssize_t n
         const void *x
@@ -56,6 +47,22 @@ cdef fn_activation gelu_kind(object approximate) except *:
     if approximate == "tanh":
         return FN_GELU_TANH
     raise ValueError(f"approximate is {approximate!r}, expected 'none' or 'tanh'")
+
+
+BESIDE_A_NORM = {
+    "relu": FN_RELU, "leaky_relu": FN_LEAKY_RELU, "sigmoid": FN_SIGMOID, "tanh": FN_TANH, "gelu": FN_GELU,
+    "gelu_tanh": FN_GELU_TANH, "silu": FN_SILU}
+
+
+cdef fn_activation as_activation(object value) except *:
+    if value is None:
+        return FN_NO_ACTIVATION
+    if not isinstance(value, str):
+        raise TypeError(f"activation is {value!r} of type {type(value).__name__}, expected None or a name")
+    which = BESIDE_A_NORM.get(value)
+    if which is None:
+        raise ValueError(f"activation is {value!r}, expected None or one of {', '.join(BESIDE_A_NORM)}")
+    return which
 
 
 cdef object forward(fn_activation which, cnp.ndarray x, double slope, object out):

@@ -21,6 +21,7 @@ cdef cnp.ndarray as_input(object a, str name)
 cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
 cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
 cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows)
+cdef cnp.ndarray as_where(object a, cnp.ndarray x, const Layout *layout)
 cdef int check_running(object a, str name, cnp.ndarray x, const Layout *layout) except -1
 cdef double as_double(object value, str name) except? -1
 cdef double as_number(object value, str name, double highest) except? -1

@@ -196,6 +196,19 @@ cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *l
     return plain(array, cnp.NPY_DOUBLE)
 
 
+cdef cnp.ndarray as_where(object a, cnp.ndarray x, const Layout *layout):
+    """where: None, or booleans of shape x.shape[:axis], one for each row."""
+    cdef cnp.ndarray array
+    if a is None:
+        return None
+    array = as_array(a, "where")
+    if cnp.PyArray_TYPE(array) != cnp.NPY_BOOL:
+        raise TypeError(f"where has dtype {array.dtype}, expected booleans")
+    if not has_shape(array, layout.axis, cnp.PyArray_DIMS(x)):
+        raise wrong_shape(array, "where", (<object>x).shape[:layout.axis], leading(x, layout))
+    return plain(array, cnp.NPY_BOOL)
+
+
 cdef double as_double(object value, str name) except? -1:
     """A number, infinite if no double is so large."""
     if PyFloat_CheckExact(value):

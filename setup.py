@@ -26,6 +26,7 @@ AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 # One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
 FAMILIES = "activations addnorm batchnorm clipping dropout groupnorm layernorm penalties rmsnorm".split()
+KERNELS = [*FAMILIES, "half"]
 MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
 ISAS = {"baseline": []}
 if MACHINE in ("x86_64", "AMD64"):
@@ -33,7 +34,7 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers parallel running".split()
+SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers half parallel running".split()
 SOURCES = [*SHARED, "thread_count", *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)
@@ -53,10 +54,10 @@ def library(name, sources, flags=()):
     return name, options
 
 
-KERNELS = [f"csrc/kernels/{name}.c" for name in FAMILIES]
+kernels = [f"csrc/kernels/{name}.c" for name in KERNELS]
 LIBRARIES = [
     library("fastnorm_drivers", [f"csrc/{name}.c" for name in SOURCES]),
-    *(library(f"fastnorm_{isa}", KERNELS, ["-include", f"csrc/isa/{isa}.h", *flags]) for isa, flags in ISAS.items()),
+    *(library(f"fastnorm_{isa}", kernels, ["-include", f"csrc/isa/{isa}.h", *flags]) for isa, flags in ISAS.items()),
 ]
 
 

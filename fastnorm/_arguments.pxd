@@ -3,7 +3,7 @@
 
 cimport numpy as cnp
 
-from fastnorm._core cimport fn_dtype
+from fastnorm._core cimport fn_dtype, fn_storage
 
 
 # An input array cut in two by axis: x.shape[:axis] are rows, x.shape[axis:] are features.
@@ -11,13 +11,16 @@ cdef struct Layout:
     int axis
     Py_ssize_t rows
     Py_ssize_t features
-    int typenum
+    int typenum  # of what is computed with, and of parameters: that of x, float32 for half precision
     fn_dtype dtype
+    fn_storage storage  # of x
 
 
+cdef fn_storage storage_of(cnp.ndarray a) noexcept
 cdef int check_not_0d(cnp.ndarray a, str name) except -1
 cdef bint is_plain_input(object a) noexcept
 cdef cnp.ndarray as_input(object a, str name)
+cdef cnp.ndarray as_stored_input(object a, str name)
 cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
 cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
 cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows)

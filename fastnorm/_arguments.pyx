@@ -5,7 +5,8 @@ from cpython.float cimport PyFloat_AsDouble, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from libc.math cimport HUGE_VAL
 
-from fastnorm._core cimport FN_BUFFER_BYTES, FN_FLOAT32, FN_FLOAT64, new_large
+from fastnorm._core cimport (
+    FN_BFLOAT16, FN_BUFFER_BYTES, FN_FLOAT16, FN_FLOAT32, FN_FLOAT64, FN_REAL, fn_storage, new_large)
 
 import numbers
 import operator
@@ -21,6 +22,7 @@ cdef extern from "numpy/arrayobject.h":
     bint PyArray_ISBEHAVED_RO(cnp.ndarray a) noexcept
     bint PyArray_ISWRITEABLE(cnp.ndarray a) noexcept
     int NPY_HALF
+    int NPY_USERDEF
 
 cdef extern from "fpenv.h":
     ctypedef unsigned long fn_fpenv
@@ -58,6 +60,29 @@ cdef bint is_masked(object a):
     return module is not None and isinstance(a, module.MaskedArray)
 
 
+cdef int bfloat16 = -1  # the number that ml_dtypes' bfloat16 has got from NumPy, once an array of it has come
+
+
+cdef bint is_half(cnp.ndarray a):
+    """Whether a is of half precision: float16, or a bfloat16 of whoever has registered one."""
+    global bfloat16
+    cdef int typenum = cnp.PyArray_TYPE(a)
+    if typenum == NPY_HALF or typenum == bfloat16:
+        return True
+    if typenum >= NPY_USERDEF and a.dtype.name == "bfloat16" and cnp.PyArray_ITEMSIZE(a) == 2:
+        bfloat16 = typenum
+        return True
+    return False
+
+
+cdef fn_storage storage_of(cnp.ndarray a) noexcept:
+    """How the numbers of a checked input lie in memory."""
+    cdef int typenum = cnp.PyArray_TYPE(a)
+    if typenum == NPY_HALF:
+        return FN_FLOAT16
+    return FN_BFLOAT16 if typenum == bfloat16 else FN_REAL
+
+
 cdef cnp.ndarray as_array(object a, str name):
     """Any array-like as an ndarray that holds real numbers; TypeError for all else."""
     if a is None:
@@ -68,7 +93,7 @@ cdef cnp.ndarray as_array(object a, str name):
         a = np.from_dlpack(a)
     cdef cnp.ndarray result = np.asarray(a)
     kind = result.dtype.kind
-    if kind not in "fiub" or cnp.PyArray_TYPE(result) == cnp.NPY_LONGDOUBLE:
+    if (kind not in "fiub" or cnp.PyArray_TYPE(result) == cnp.NPY_LONGDOUBLE) and not is_half(result):
         raise TypeError(f"{name} has dtype {result.dtype}, expected float32, float64, integers or booleans")
     return result
 
@@ -123,9 +148,21 @@ cdef cnp.ndarray as_input(object a, str name):
     array = as_array(a, name)
     check_not_0d(array, name)
     typenum = cnp.PyArray_TYPE(array)
-    if typenum == NPY_HALF:
-        raise TypeError(f"{name} has dtype float16, which is not supported yet; expected float32 or float64")
+    if is_half(array):
+        raise TypeError(f"{name} has dtype {array.dtype}, which is not supported yet; expected float32 or float64")
     return plain(array, cnp.NPY_FLOAT if typenum == cnp.NPY_FLOAT else cnp.NPY_DOUBLE)
+
+
+cdef cnp.ndarray as_stored_input(object a, str name):
+    """x where half precision is taken, too: float16 and bfloat16 stay what they are."""
+    cdef cnp.ndarray array
+    if is_plain_input(a):
+        return <cnp.ndarray>a
+    array = as_array(a, name)
+    if not is_half(array):
+        return as_input(array, name)
+    check_not_0d(array, name)
+    return plain(array, cnp.PyArray_TYPE(array))
 
 
 cdef bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
@@ -258,8 +295,9 @@ cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
             layout.rows *= cnp.PyArray_DIM(x, i)
         else:
             layout.features *= cnp.PyArray_DIM(x, i)
-    layout.typenum = cnp.PyArray_TYPE(x)
-    layout.dtype = FN_FLOAT32 if layout.typenum == cnp.NPY_FLOAT else FN_FLOAT64
+    layout.typenum = cnp.NPY_DOUBLE if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE else cnp.NPY_FLOAT
+    layout.dtype = FN_FLOAT64 if layout.typenum == cnp.NPY_DOUBLE else FN_FLOAT32
+    layout.storage = storage_of(x)
     return 0
 
 
@@ -394,7 +432,8 @@ cdef cnp.ndarray place_channels(object out, cnp.ndarray x, cnp.ndarray same, cnp
 
 cdef inline cnp.ndarray new_array(int ndim, cnp.npy_intp *dims, int typenum, size_t count):
     """An array of `count` elements, not yet written."""
-    if count * (4 if typenum == cnp.NPY_FLOAT else 8) < FN_BUFFER_BYTES:
+    cdef size_t item = 8 if typenum == cnp.NPY_DOUBLE else 4 if typenum == cnp.NPY_FLOAT else 2
+    if count * item < FN_BUFFER_BYTES:
         return cnp.PyArray_EMPTY(ndim, dims, typenum, 0)
     return new_large(ndim, dims, typenum)
 

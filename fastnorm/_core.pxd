@@ -8,6 +8,12 @@ cdef extern from "fastnorm.h" nogil:
         FN_FLOAT32
         FN_FLOAT64
 
+cdef extern from "half.h" nogil:
+    ctypedef enum fn_storage:
+        FN_REAL
+        FN_FLOAT16
+        FN_BFLOAT16
+
 cdef extern from "buffers.h" nogil:
     enum:
         FN_BUFFER_BYTES

@@ -238,4 +238,25 @@ static inline vf64 vf64_signed(vf64 size, vf64 a)
 
 static inline void vf64_store_f32(float *p, vf64 a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 
+typedef __m128i vh;
+static inline vh vh_load(const uint16_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline void vh_store(uint16_t *p, vh a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline void vh_stream(uint16_t *p, vh a) { _mm_stream_si128((__m128i *)p, a); }
+
+static inline vf32 vf32_of_f16(vh a) { return _mm256_cvtph_ps(a); }
+static inline vh vh_f16_of(vf32 a) { return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT); }
+
+static inline vf32 vf32_of_bf16(vh a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16)); }
+
+static inline vh vh_bf16_of(vf32 a)
+{
+    const __m256i bits = _mm256_castps_si256(a), upper = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+    const __m256i halves = _mm256_blendv_epi8(rounded, quiet, nan);
+    return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+}
+
 #endif

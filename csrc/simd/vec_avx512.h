@@ -227,4 +227,23 @@ static inline vf64 vf64_signed(vf64 size, vf64 a)
 
 static inline void vf64_store_f32(float *p, vf64 a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 
+typedef __m256i vh;
+static inline vh vh_load(const uint16_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void vh_store(uint16_t *p, vh a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline void vh_stream(uint16_t *p, vh a) { _mm256_stream_si256((__m256i *)p, a); }
+
+static inline vf32 vf32_of_f16(vh a) { return _mm512_cvtph_ps(a); }
+static inline vh vh_f16_of(vf32 a) { return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT); }
+
+static inline vf32 vf32_of_bf16(vh a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16)); }
+
+static inline vh vh_bf16_of(vf32 a)
+{
+    const __m512i bits = _mm512_castps_si512(a), upper = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF))), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40)));
+}
+
 #endif

@@ -171,4 +171,22 @@ static inline vf64 vf64_signed(vf64 size, vf64 a)
 
 static inline void vf64_store_f32(float *p, vf64 a) { vst1_f32(p, vcvt_f32_f64(a)); }
 
+typedef uint16x4_t vh;
+static inline vh vh_load(const uint16_t *p) { return vld1_u16(p); }
+static inline void vh_store(uint16_t *p, vh a) { vst1_u16(p, a); }
+static inline void vh_stream(uint16_t *p, vh a) { vst1_u16(p, a); }
+
+static inline vf32 vf32_of_f16(vh a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
+static inline vh vh_f16_of(vf32 a) { return vreinterpret_u16_f16(vcvt_f16_f32(a)); }
+
+static inline vf32 vf32_of_bf16(vh a) { return vreinterpretq_f32_u32(vshll_n_u16(a, 16)); }
+
+static inline vh vh_bf16_of(vf32 a)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(a), upper = vshrq_n_u32(bits, 16);
+    const uint32x4_t odd = vandq_u32(upper, vdupq_n_u32(1));
+    const uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7FFF))), 16);
+    return vmovn_u32(vbslq_u32(vceqq_f32(a, a), rounded, vorrq_u32(upper, vdupq_n_u32(0x40))));
+}
+
 #endif

@@ -130,4 +130,61 @@ static inline vf64 vf64_signed(vf64 size, vf64 a) { return a > 0 ? size : a < 0 
 /* as many floats as vf64 has lanes, rounded to nearest */
 static inline void vf64_store_f32(float *p, vf64 a) { *p = (float)a; }
 
+/* ---- halves: a register of 16-bit floats, as many as vf32 has lanes ------------------------------------------------ */
+
+typedef uint16_t vh;
+static inline vh vh_load(const uint16_t *p) { return *p; }
+static inline void vh_store(uint16_t *p, vh a) { *p = a; }
+/* past the cache; p is aligned to the register */
+static inline void vh_stream(uint16_t *p, vh a) { *p = a; }
+
+static inline uint32_t vf32_bits(vf32 a)
+{
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    return bits;
+}
+
+static inline vf32 vf32_from_bits(uint32_t bits)
+{
+    vf32 a;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+
+/* float16: 5 bits of exponent, of bias 15. As the bits of a float it is 2^-112 of its value, subnormal or not. */
+static inline vf32 vf32_of_f16(vh a)
+{
+    const uint32_t sign = (uint32_t)(a & 0x8000u) << 16, size = (uint32_t)(a & 0x7FFFu) << 13;
+    const uint32_t finite = vf32_bits(vf32_from_bits(size) * 0x1p112f);
+    return vf32_from_bits(sign | ((a & 0x7C00u) == 0x7C00u ? size | 0x7F800000u : finite));
+}
+
+/* rounded to nearest even */
+static inline vh vh_f16_of(vf32 a)
+{
+    const uint32_t bits = vf32_bits(a), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
+    uint32_t half;
+    if (size > 0x7F800000u)
+        half = 0x7E00u | (size >> 13 & 0x1FFu); /* NaN */
+    else if (size >= 0x47800000u)
+        half = 0x7C00u; /* from 2^16 on; what is less may round up to it */
+    else if (size >= 0x38800000u)
+        half = (size - 0x38000000u + 0xFFFu + (size >> 13 & 1u)) >> 13;
+    else /* below 2^-14 its last bit is 2^-24, as that of a float next to 1/2 */
+        half = vf32_bits(vf32_from_bits(size) + 0.5f) - 0x3F000000u;
+    return (vh)(sign | half);
+}
+
+/* bfloat16: the upper half of a float */
+static inline vf32 vf32_of_bf16(vh a) { return vf32_from_bits((uint32_t)a << 16); }
+
+/* rounded to nearest even */
+static inline vh vh_bf16_of(vf32 a)
+{
+    const uint32_t bits = vf32_bits(a);
+    const uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
+    return (vh)((bits & 0x7FFFFFFFu) > 0x7F800000u ? bits >> 16 | 0x40u : rounded);
+}
+
 #endif

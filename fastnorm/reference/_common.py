@@ -7,14 +7,19 @@ from numpy.lib.array_utils import normalize_axis_index
 quiet = np.errstate(all="ignore")
 
 
+def real(dtype):
+    """The dtype to compute in: half precision is a way of storing float32."""
+    return np.dtype(np.float32) if dtype == np.float16 or dtype.name == "bfloat16" else dtype
+
+
 def prepare(x, axis, dtype, gamma=None, beta=None):
     """`x` and its parameters in the dtype to compute in, the axis counted from 0, and x's dtype."""
     x = np.asarray(x)
     own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
     axis = normalize_axis_index(axis, x.ndim)
-    x = x.astype(own if dtype is None else dtype, copy=False)
+    x = x.astype(real(own) if dtype is None else dtype, copy=False)
     gamma, beta = (
-        None if p is None else shaped(p, name, x.shape[axis:], own, x.dtype)
+        None if p is None else shaped(p, name, x.shape[axis:], real(own), x.dtype)
         for name, p in (("gamma", gamma), ("beta", beta))
     )
     return x, axis, gamma, beta, own if dtype is None else x.dtype
@@ -26,7 +31,7 @@ def given(x, dtype):
     if x.ndim == 0:
         raise ValueError("x is 0-d, expected an array of at least one dimension")
     own = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype.newbyteorder("=")
-    return x.astype(own if dtype is None else dtype, copy=False), own
+    return x.astype(real(own) if dtype is None else dtype, copy=False), own
 
 
 def shaped(a, name, shape, rounded, dtype):

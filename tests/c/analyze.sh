@@ -18,7 +18,7 @@ sources() {
     for unit in $(setup SOURCES); do echo "csrc/$unit.c"; done
     if [[ $(uname -m) == x86_64 ]]; then isas="baseline avx2 avx512"; else isas="baseline neon"; fi
     for isa in $isas; do
-        for unit in $(setup FAMILIES); do echo "${flags[$isa]:-} -include csrc/isa/$isa.h csrc/kernels/$unit.c"; done
+        for unit in $(setup KERNELS); do echo "${flags[$isa]:-} -include csrc/isa/$isa.h csrc/kernels/$unit.c"; done
     done
 }
 

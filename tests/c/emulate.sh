@@ -21,7 +21,7 @@ have() { command -v "$1" >"$work/null"; }
 source tests/c/setup.sh
 exact="$(setup EXACT) $(setup HIDDEN)"
 drivers=$(setup SOURCES)
-families=$(setup FAMILIES)
+families=$(setup KERNELS)
 warnings="-Wall -Wextra -Wconversion -Werror"
 
 declare -A flags=([baseline]="" [neon]="" [avx2]="$(setup AVX2)" [avx512]="$(setup AVX512)")

@@ -80,7 +80,7 @@ typedef struct {
 
 /* The operations of a family; the last one has no name. */
 extern const operation layernorm_operations[], batchnorm_operations[], rmsnorm_operations[], groupnorm_operations[],
-    dropout_operations[], penalties_operations[], clipping_operations[];
+    dropout_operations[], penalties_operations[], clipping_operations[], half_operations[];
 
 /* ---- main.c ------------------------------------------------------------------------------------------------------ */
 

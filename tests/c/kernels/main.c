@@ -180,7 +180,7 @@ static void check_with_statistics(const operation *o, arguments *a, int wild, co
 
 static const operation *const families[] = {layernorm_operations, batchnorm_operations, rmsnorm_operations,
                                             groupnorm_operations, dropout_operations, penalties_operations,
-                                            clipping_operations};
+                                            clipping_operations, half_operations};
 
 static void check(fn_dtype dtype, ptrdiff_t m, ptrdiff_t n, data_kind kind)
 {

@@ -157,6 +157,60 @@ static inline __m512d shim_fmsub_pd(__m512d a, __m512d b, __m512d c)
     return a;
 }
 
+/* Halves: two registers of AVX2's conversions; 32 to 16 bits. */
+static inline __m512 shim_cvtph_ps(__m256i a)
+{
+    __m128i parts[2];
+    __m256 wide[2];
+    __m512 result;
+    memcpy(parts, &a, 32);
+    for (int i = 0; i < 2; i++) wide[i] = _mm256_cvtph_ps(parts[i]);
+    memcpy(&result, wide, 64);
+    return result;
+}
+
+static inline __m256i shim_cvtps_ph(__m512 a, int rounding)
+{
+    __m256 wide[2];
+    __m128i parts[2];
+    __m256i result;
+    (void)rounding;
+    memcpy(wide, &a, 64);
+    for (int i = 0; i < 2; i++) parts[i] = _mm256_cvtps_ph(wide[i], 0);
+    memcpy(&result, parts, 32);
+    return result;
+}
+
+static inline __m512i shim_cvtepu16_epi32(__m256i a)
+{
+    uint16_t narrow[16];
+    uint32_t lanes[16];
+    __m512i wide;
+    memcpy(narrow, &a, 32);
+    for (int i = 0; i < 16; i++) lanes[i] = narrow[i];
+    memcpy(&wide, lanes, 64);
+    return wide;
+}
+
+static inline __m256i shim_cvtepi32_epi16(__m512i a)
+{
+    uint32_t wide[16];
+    uint16_t lanes[16];
+    __m256i narrow;
+    memcpy(wide, &a, 64);
+    for (int i = 0; i < 16; i++) lanes[i] = (uint16_t)wide[i];
+    memcpy(&narrow, lanes, 32);
+    return narrow;
+}
+
+#undef _mm512_cvtph_ps
+#undef _mm512_cvtps_ph
+#undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtph_ps shim_cvtph_ps
+#define _mm512_cvtps_ph shim_cvtps_ph
+#define _mm512_cvtepu16_epi32 shim_cvtepu16_epi32
+#define _mm512_cvtepi32_epi16 shim_cvtepi32_epi16
 #undef _mm512_mask_loadu_ps
 #undef _mm512_mask_loadu_pd
 #undef _mm512_mask_storeu_ps

@@ -6,8 +6,8 @@ What the 4 eps are relative to is in `support.errors`.
 import numpy as np
 import pytest
 
-from support.arrays import DISTRIBUTIONS, DTYPES, FEW_NUMBERS, GRADIENTS, X_ONLY, draw, draw_gradient
-from support.errors import HAS_WIDER, assert_accurate, truth
+from support.arrays import DISTRIBUTIONS, DTYPES, FEW_NUMBERS, GRADIENTS, X_ONLY, assert_same_bits, draw, draw_gradient
+from support.errors import HAS_WIDER, assert_accurate
 from support.isas import ISAS, using
 from support.operations import BY_NAME, OPERATIONS
 
@@ -44,18 +44,29 @@ SHAPES = [
 DY_LIKE = ("normal", "sorted", "mean_1e3", "first_row_outlier", "alternating")
 
 
+def check_arguments(op, arguments, what=""):
+    """The errors of one ISA are those of all: they give its bits."""
+    results = {}
+    for isa in ISAS:
+        with using(isa):
+            results[isa] = op(arguments)
+    first, *others = results
+    assert_accurate(op, arguments, results[first], f"{first}, {what}")
+    for isa in others:
+        assert_same_bits(results[isa], results[first], f"{isa}, {what}")
+
+
 def check(op, x, axis, rng, dy, eps, what=""):
     arguments = op.draw(x, axis, rng, dy, eps)
-    assert_accurate(op, arguments, op(arguments), what)
-    arguments = op.without_parameters(arguments)
-    assert_accurate(op, arguments, op(arguments), f"{what} without gamma and beta")
+    check_arguments(op, arguments, what)
+    check_arguments(op, op.without_parameters(arguments), f"{what} without gamma and beta")
 
 
 @operations
 @dtypes
 @pytest.mark.parametrize("distribution", [*DISTRIBUTIONS, *X_ONLY, "denormal"])
 @pytest.mark.parametrize("shape, axis", SHAPES)
-def test_error(op, dtype, distribution, shape, axis, isa, rng):
+def test_error(op, dtype, distribution, shape, axis, rng):
     x = draw(distribution, rng, shape, dtype)
     like_x = () if distribution in X_ONLY else (distribution,)
     for dy_like in dict.fromkeys((*DY_LIKE, *like_x)) if "dy" in op.data else ("normal",):
@@ -67,7 +78,7 @@ def test_error(op, dtype, distribution, shape, axis, isa, rng):
 @dtypes
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("distribution", ["normal", "mean_1e6", "sorted", "cauchy", "few_values", "outlier_middle"])
-def test_gradients_that_go_with_x(op, dtype, gradient, distribution, isa, rng):
+def test_gradients_that_go_with_x(op, dtype, gradient, distribution, rng):
     # Parallel: dx cancels, down to a part of eps. Orthogonal: dgamma and dbeta do.
     for shape, axis in SHAPES:
         x = draw(distribution, rng, shape, dtype)
@@ -79,7 +90,7 @@ def test_gradients_that_go_with_x(op, dtype, gradient, distribution, isa, rng):
 @dtypes
 @pytest.mark.parametrize("dy_like", ["normal", "uniform", "mean_1e3", *FEW_NUMBERS])
 @pytest.mark.parametrize("distribution", ["normal", *FEW_NUMBERS])
-def test_few_numbers(op, dtype, distribution, dy_like, isa, rng):
+def test_few_numbers(op, dtype, distribution, dy_like, rng):
     # Rounding errors of the gradients repeat: they would grow with the number of rows, not with its root.
     for shape in [(16, 3), (17, 3), (1400, 7), (60_000, 2)]:
         x, dy = draw(distribution, rng, shape, dtype), draw(dy_like, rng, shape, dtype)
@@ -90,7 +101,7 @@ def test_few_numbers(op, dtype, distribution, dy_like, isa, rng):
 @dtypes
 @pytest.mark.parametrize("eps", [0, 1e-30, 1e-12, 1e-3, 10.0])
 @pytest.mark.parametrize("distribution", ["normal", "mean_1e6", "cauchy", "1e25", "1e-25"])
-def test_any_eps(op, dtype, eps, distribution, isa, rng):
+def test_any_eps(op, dtype, eps, distribution, rng):
     # With a small eps the squares of 1e-25, which float32 cannot hold, decide the result.
     for shape in [(300, 37), (65, 260)]:
         x, dy = draw(distribution, rng, shape, dtype), draw("normal", rng, shape, dtype)
@@ -100,7 +111,7 @@ def test_any_eps(op, dtype, eps, distribution, isa, rng):
 @forward
 @dtypes
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e30, 3e37])
-def test_the_whole_range_of_float32(op, dtype, scale, isa, rng):
+def test_the_whole_range_of_float32(op, dtype, scale, rng):
     # rstd itself, or a sum of a few elements, is outside the range of float32; y is not.
     x = (scale * rng.uniform(-10, 10, (40, 70))).astype(dtype)
     check(op, x, -1, rng, None, 0)
@@ -109,7 +120,7 @@ def test_the_whole_range_of_float32(op, dtype, scale, isa, rng):
 @operations
 @dtypes
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
-def test_gamma_may_undo_the_scale(op, dtype, scale, isa, rng):
+def test_gamma_may_undo_the_scale(op, dtype, scale, rng):
     # rstd * gamma is 1e40 or 1e-40: out of the range of float32 or short of digits, as y and dx,
     # with what else is in their products, are not.
     x = (scale * rng.standard_normal((70, 40))).astype(dtype)
@@ -118,19 +129,19 @@ def test_gamma_may_undo_the_scale(op, dtype, scale, isa, rng):
     arguments["gamma"] = (arguments["gamma"] / scale).astype(dtype)
     if "beta" in arguments:
         arguments["beta"] = None
-    assert_accurate(op, arguments, op(arguments))
+    check_arguments(op, arguments)
 
 
 @operations
 @dtypes
 @pytest.mark.parametrize("given", ["gamma", "beta"])
-def test_one_parameter_without_the_other(op, dtype, given, isa, rng):
+def test_one_parameter_without_the_other(op, dtype, given, rng):
     for shape, axis in [((40, 33), -1), ((3, 500), -1), ((6, 4, 20), 1)]:
         x, dy = (draw("normal", rng, shape, dtype) for _ in range(2))
         arguments = op.draw(x, axis, rng, dy, 1e-5)
         for name in {"gamma", "beta"} & arguments.keys() - {given}:
             arguments[name] = None
-        assert_accurate(op, arguments, op(arguments))
+        check_arguments(op, arguments)
 
 
 LARGE = [
@@ -172,10 +183,7 @@ def test_large(name, dtype, distribution, shape, rng):
     dy_like = distribution if distribution in ("sorted", "alternating", *FEW_NUMBERS) else "normal"
     dy = draw(dy_like, rng, shape, dtype)
     arguments = op.draw(x, -1, rng, dy, 1e-5)
-    true = truth(op, arguments)
-    for isa in ISAS:
-        with using(isa):
-            assert_accurate(op, arguments, op(arguments), isa, true)
+    check_arguments(op, arguments)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

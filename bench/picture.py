@@ -179,7 +179,9 @@ def draw(run: Run, path: Path) -> None:
     figure.suptitle(
         f"fastnorm, {DTYPE}, plain calls with a fresh result: geometric means over shapes",
         x=0.01,
+        y=1 - 0.15 / height,
         ha="left",
+        va="top",
         fontsize=16,
         fontweight="bold",
     )
@@ -187,6 +189,6 @@ def draw(run: Run, path: Path) -> None:
     for axes, columns in ((left, 5), (right, 2)):
         axes.legend(loc="center", bbox_to_anchor=(0.45, below), ncols=columns, frameon=False)
     figure.text(0.01, 0.08 / height, "\n".join(run.description), fontsize=10, color="#444444")
-    figure.subplots_adjust(0.145, 1.7 / height, 0.985, 1 - 0.85 / height, wspace=0.05)
+    figure.subplots_adjust(0.2, 1.7 / height, 0.985, 1 - 1.1 / height, wspace=0.05)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -176,6 +176,15 @@ static inline vu64 vu64_xor(vu64 a, vu64 b) { return _mm512_xor_si512(a, b); }
 static inline vu64 vu64_high(vu64 a) { return _mm512_srli_epi64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return _mm512_mul_epu32(a, b); }
 
+static inline void vu64_store_words(uint32_t *words, vu64 a, vu64 b, vu64 c, vu64 d)
+{
+    const __m512i ab = _mm512_mask_blend_epi32(0xAAAA, a, _mm512_slli_epi64(b, 32));
+    const __m512i cd = _mm512_mask_blend_epi32(0xAAAA, c, _mm512_slli_epi64(d, 32));
+    const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    _mm512_storeu_si512((void *)words, _mm512_permutex2var_epi64(ab, first, cd));
+    _mm512_storeu_si512((void *)(words + 16), _mm512_permutex2var_epi64(ab, second, cd));
+}
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return _mm512_div_ps(a, b); }

@@ -133,6 +133,13 @@ static inline vu64 vu64_xor(vu64 a, vu64 b) { return veorq_u64(a, b); }
 static inline vu64 vu64_high(vu64 a) { return vshrq_n_u64(a, 32); }
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
 
+static inline void vu64_store_words(uint32_t *words, vu64 a, vu64 b, vu64 c, vu64 d)
+{
+    const uint64x2_t ab = vsliq_n_u64(a, b, 32), cd = vsliq_n_u64(c, d, 32);
+    vst1q_u32(words, vreinterpretq_u32_u64(vtrn1q_u64(ab, cd)));
+    vst1q_u32(words + 4, vreinterpretq_u32_u64(vtrn2q_u64(ab, cd)));
+}
+
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 
 static inline vf32 vf32_div(vf32 a, vf32 b) { return vdivq_f32(a, b); }

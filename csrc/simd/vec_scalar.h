@@ -78,6 +78,14 @@ static inline vu64 vu64_xor(vu64 a, vu64 b) { return a ^ b; }
 static inline vu64 vu64_high(vu64 a) { return a >> 32; }
 /* the product of the lower halves */
 static inline vu64 vu64_mul_low(vu64 a, vu64 b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
+/* words[4 i + k] is the lower half of lane i of the k-th register */
+static inline void vu64_store_words(uint32_t *words, vu64 a, vu64 b, vu64 c, vu64 d)
+{
+    words[0] = (uint32_t)a;
+    words[1] = (uint32_t)b;
+    words[2] = (uint32_t)c;
+    words[3] = (uint32_t)d;
+}
 
 /* ---- words of elementwise functions ------------------------------------------------------------------------------ */
 

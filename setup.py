@@ -34,7 +34,7 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers half parallel running".split()
+SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers half half_blocks parallel running".split()
 SOURCES = [*SHARED, "thread_count", *FAMILIES]
 HEADERS = [
     os.path.join(folder, name)

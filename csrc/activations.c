@@ -5,6 +5,7 @@
 
 #include "dispatch.h"
 #include "fpenv.h"
+#include "half_blocks.h"
 #include "work.h"
 
 FN_TABLES(activations)
@@ -16,16 +17,45 @@ typedef struct {
     ptrdiff_t n, numbers; /* of a task */
 } task;
 
+static void fwd_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *x, float *none)
+{
+    const task *t = arg;
+    const fn_activations_fwd op = {.n = n, .x = x, .y = x, .slope = ((const fn_activations_fwd *)t->op)->slope};
+    (void)first, (void)none;
+    t->kernels->forward[t->which](&op, 0, n);
+}
+
+static void bwd_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *dy, float *kept)
+{
+    const task *t = arg;
+    const double slope = ((const fn_activations_bwd *)t->op)->slope;
+    const fn_activations_bwd op = {.n = n, .dy = dy, .kept = kept, .dx = dy, .slope = slope};
+    (void)first;
+    t->kernels->backward[t->which](&op, 0, n);
+}
+
 static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
-    t->kernels->forward[t->which](t->op, begin * t->numbers, fn_min(end * t->numbers, t->n));
+    const fn_activations_fwd *op = t->op;
+    const fn_halves halves = {op->storage, op->x, NULL, op->y, op->stream};
+    const ptrdiff_t first = begin * t->numbers, last = fn_min(end * t->numbers, t->n);
+    if (op->storage == FN_REAL)
+        t->kernels->forward[t->which](op, first, last);
+    else
+        fn_by_blocks(&halves, first, last, fwd_floats, arg);
 }
 
 static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
-    t->kernels->backward[t->which](t->op, begin * t->numbers, fn_min(end * t->numbers, t->n));
+    const fn_activations_bwd *op = t->op;
+    const fn_halves halves = {op->storage, op->dy, op->kept, op->dx, op->stream};
+    const ptrdiff_t first = begin * t->numbers, last = fn_min(end * t->numbers, t->n);
+    if (op->storage == FN_REAL)
+        t->kernels->backward[t->which](op, first, last);
+    else
+        fn_by_blocks(&halves, first, last, bwd_floats, arg);
 }
 
 /* What a number costs, in the time that memory needs for it: a second thread is worth waking sooner. */
@@ -43,7 +73,7 @@ static int forward(fn_activation which, const fn_activations_fwd *given, fn_dtyp
 {
     const fn_fpenv saved = fn_fp_default();
     fn_activations_fwd op = *given;
-    const ptrdiff_t bytes = 2 * op.n * fn_item_bytes(dtype);
+    const ptrdiff_t bytes = 2 * op.n * fn_stored_item_bytes(dtype, op.storage);
     op.stream = bytes >= FN_STREAM_BYTES && op.x != op.y;
     share(fwd_range, which, &op, op.n, bytes, op.stream, dtype);
     fn_fp_restore(saved);
@@ -54,7 +84,7 @@ static int backward(fn_activation which, const fn_activations_bwd *given, fn_dty
 {
     const fn_fpenv saved = fn_fp_default();
     fn_activations_bwd op = *given;
-    const ptrdiff_t bytes = 3 * op.n * fn_item_bytes(dtype);
+    const ptrdiff_t bytes = 3 * op.n * fn_stored_item_bytes(dtype, op.storage);
     op.stream = bytes >= FN_STREAM_BYTES && op.dx != op.dy && op.dx != op.kept;
     share(bwd_range, which, &op, op.n, bytes, op.stream, dtype);
     fn_fp_restore(saved);

@@ -3,6 +3,7 @@
 #define FN_ACTIVATIONS_H
 
 #include "fastnorm.h"
+#include "half.h"
 
 typedef enum {
     FN_NO_ACTIVATION, /* beside a normalization, where none is asked for */
@@ -22,6 +23,7 @@ typedef struct {
     void *y;       /* real (n) */
     double slope;  /* of the leaky ReLU, a number of the dtype */
     int stream;    /* kernels: write past the cache; drivers decide it themselves */
+    fn_storage storage; /* drivers: of x and y */
 } fn_activations_fwd;
 
 /* kept is x for GELU and SiLU, y for all others. */
@@ -31,6 +33,7 @@ typedef struct {
     void *dx;              /* real (n); may be dy or kept */
     double slope;
     int stream;
+    fn_storage storage;
 } fn_activations_bwd;
 
 /* The kernels of one ISA and dtype: numbers [begin, end), by fn_activation. */

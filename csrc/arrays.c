@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include "half_blocks.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@ fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count)
     for (ptrdiff_t i = 0; i < count; i++) {
         arrays[i].strips = list.strips;
         list.strips += fn_ceil_div(arrays[i].n, strip_length(arrays[i].dtype));
-        list.bytes += arrays[i].n * fn_item_bytes(arrays[i].dtype);
+        list.bytes += arrays[i].n * fn_stored_item_bytes(arrays[i].dtype, arrays[i].storage);
     }
     return list;
 }
@@ -21,6 +23,7 @@ typedef struct {
     const fn_arrays *list;
     fn_piece_fn fn;
     const void *op;
+    fn_touch touch;
     int sums;
     fn_pair *of_parts; /* (parts, sums) */
 } arrays_task;
@@ -39,6 +42,46 @@ static const fn_array *array_of_strip(const fn_arrays *list, ptrdiff_t strip)
     return list->arrays + low;
 }
 
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const arrays_task *task;
+    fn_lane_sums *sums;
+} floats_task;
+
+static void work_on_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *a, float *b)
+{
+    const floats_task *f = arg;
+    const fn_piece piece = {b ? b : a, f->task->touch == FN_READ ? NULL : a, n, FN_FLOAT32, 0};
+    (void)first;
+    f->task->fn(f->task->op, &piece, f->sums);
+}
+
+static void work_on_halves(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, int stream,
+                           fn_lane_sums *sums)
+{
+    const int update = task->touch == FN_UPDATE;
+    const fn_halves halves = {array->storage, update ? array->y : array->x, update ? array->x : NULL,
+                              task->touch == FN_READ ? NULL : array->y, stream};
+    floats_task f = {task, sums};
+    fn_by_blocks(&halves, begin, end, work_on_floats, &f);
+}
+
+/* Elements [begin, end) of an array. */
+static void work_on(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+{
+    const ptrdiff_t at = begin * fn_item_bytes(array->dtype);
+    const int stream = task->touch == FN_WRITE && 2 * task->list->bytes >= FN_STREAM_BYTES && array->x != array->y;
+    const fn_piece piece = {(const char *)array->x + at, task->touch == FN_READ ? NULL : (char *)array->y + at, end - begin,
+                            array->dtype, stream};
+    if (array->storage == FN_REAL)
+        task->fn(task->op, &piece, sums);
+    else
+        work_on_halves(task, array, begin, end, stream, sums);
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
 /* Works on strips [strip, end); returns the array of strip `end`, if there is one. */
 static const fn_array *walk_part(const arrays_task *task, const fn_array *array, ptrdiff_t strip, ptrdiff_t end,
                                  fn_lane_sums *sums)
@@ -46,7 +89,7 @@ static const fn_array *walk_part(const arrays_task *task, const fn_array *array,
     for (;; array++) {
         const ptrdiff_t length = strip_length(array->dtype), strips = fn_ceil_div(array->n, length);
         const ptrdiff_t first = strip - array->strips, last = fn_min(end - array->strips, strips);
-        task->fn(task->op, array, first * length, fn_min(last * length, array->n), sums);
+        work_on(task, array, first * length, fn_min(last * length, array->n), sums);
         strip = array->strips + last;
         if (strip == end) return last == strips ? array + 1 : array;
     }
@@ -74,16 +117,16 @@ static void arrays_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 
 static ptrdiff_t parts_of(const fn_arrays *list) { return fn_ceil_div(list->strips, FN_PART_STRIPS); }
 
-static void share(arrays_task *task, ptrdiff_t touched)
+static void share(arrays_task *task)
 {
     const ptrdiff_t parts = parts_of(task->list);
-    if (parts) fn_share(arrays_range, task, parts, touched * task->list->bytes);
+    if (parts) fn_share(arrays_range, task, parts, (ptrdiff_t)task->touch * task->list->bytes);
 }
 
-void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched)
+void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch)
 {
-    arrays_task task = {.list = list, .fn = fn, .op = op};
-    share(&task, touched);
+    arrays_task task = {.list = list, .fn = fn, .op = op, .touch = touch};
+    share(&task);
 }
 
 int fn_take_scratch(fn_scratch *scratch, const fn_arrays *list, int sums)
@@ -98,13 +141,14 @@ void fn_give_scratch(fn_scratch *scratch)
     if (scratch->of_parts != scratch->few) free(scratch->of_parts);
 }
 
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums,
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums,
                    fn_scratch *scratch, double *total)
 {
     const ptrdiff_t pairs = parts_of(list) * sums;
     const fn_pair *part = scratch->of_parts;
-    arrays_task task = {.list = list, .fn = fn, .op = op, .sums = sums, .of_parts = scratch->of_parts};
-    share(&task, touched);
+    arrays_task task = {
+        .list = list, .fn = fn, .op = op, .touch = touch, .sums = sums, .of_parts = scratch->of_parts};
+    share(&task);
     for (int i = 0; i < sums; i++) {
         double hi = 0, lo = 0;
         for (ptrdiff_t k = i; k < pairs; k += sums) fn_add_sums(&hi, &lo, &part[k].hi, &part[k].lo, 1, 1);

@@ -7,15 +7,17 @@
 
 #include "exact.h"
 #include "fastnorm.h"
+#include "half.h"
 #include "tree.h"
 #include "work.h"
 
 typedef struct {
-    const void *x;    /* real (n), n > 0 */
-    void *y;          /* real (n) or NULL: what is written; may be x */
+    const void *x;    /* real or halves (n), n > 0 */
+    void *y;          /* likewise, or NULL: what is written; may be x */
     ptrdiff_t n;
     ptrdiff_t strips; /* of the arrays before it: fn_plan_arrays sets it */
     fn_dtype dtype;
+    fn_storage storage;
 } fn_array;
 
 typedef struct {
@@ -23,27 +25,29 @@ typedef struct {
     ptrdiff_t count, strips, bytes; /* arrays, strips and bytes of all x together */
 } fn_arrays;
 
-static inline const void *fn_x_at(const fn_array *array, ptrdiff_t i)
-{
-    return (const char *)array->x + i * fn_item_bytes(array->dtype);
-}
-static inline void *fn_y_at(const fn_array *array, ptrdiff_t i)
-{
-    return array->y ? (char *)array->y + i * fn_item_bytes(array->dtype) : NULL;
-}
+/* What becomes of x and y: x is read; y is written, of x alone; y is updated. Times the bytes of x, that is the traffic. */
+typedef enum { FN_READ = 1, FN_WRITE = 2, FN_UPDATE = 3 } fn_touch;
+
+/* Elements of an array that follow each other, from a strip on; halves have become floats. */
+typedef struct {
+    const void *x; /* real (n), n > 0 */
+    void *y;       /* real (n), may be x; NULL if it is not touched */
+    ptrdiff_t n;
+    fn_dtype dtype;
+    int stream; /* write y past the cache */
+} fn_piece;
 
 /* A sum that is being formed: hi + lo of every lane. float64 use the first eight of them. */
 typedef struct {
     double hi[FN_SUM_LANES], lo[FN_SUM_LANES];
 } fn_lane_sums;
 
-/* Works on elements [begin, end) of an array, begin being that of a strip, and adds to `sums` if it forms any. */
-typedef void (*fn_piece_fn)(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums);
+/* Works on a piece, and adds to `sums` if it forms any. */
+typedef void (*fn_piece_fn)(const void *op, const fn_piece *piece, fn_lane_sums *sums);
 
 fn_arrays fn_plan_arrays(fn_array *arrays, ptrdiff_t count);
 
-/* Runs fn over all arrays, of which it touches `touched` times list->bytes. */
-void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched);
+void fn_for_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch);
 
 /* Room for the sums of all parts: fn_take_scratch gives it for `sums` sums at a time, 1 or 2, or returns -1. */
 typedef struct {
@@ -54,7 +58,7 @@ int fn_take_scratch(fn_scratch *scratch, const fn_arrays *list, int sums);
 void fn_give_scratch(fn_scratch *scratch);
 
 /* fn_for_arrays of a fn that forms `sums` sums, which are left in total. */
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, ptrdiff_t touched, int sums,
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums,
                    fn_scratch *scratch, double *total);
 
 /* The exponent of the power of two to multiply elements by before the sum of their powers (1: of their sizes; 2: of

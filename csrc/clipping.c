@@ -13,33 +13,31 @@ FN_TABLES(clipping)
 
 typedef struct {
     double low, high;
-    int stream;
 } bounds;
 
-static void clip(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void clip(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
     const bounds *b = op;
     (void)sums;
-    clipping_kernels(array->dtype)->clip(fn_x_at(array, begin), fn_y_at(array, begin), end - begin, b->low, b->high,
-                                         b->stream && array->x != array->y);
+    clipping_kernels(piece->dtype)->clip(piece->x, piece->y, piece->n, b->low, b->high, piece->stream);
 }
 
 static int clip_by_value(fn_array *arrays, ptrdiff_t count, double low, double high)
 {
     const fn_fpenv saved = fn_fp_default();
     const fn_arrays list = fn_plan_arrays(arrays, count);
-    const bounds op = {low, high, 2 * list.bytes >= FN_STREAM_BYTES};
-    fn_for_arrays(&list, clip, &op, 2);
+    const bounds op = {low, high};
+    fn_for_arrays(&list, clip, &op, FN_WRITE);
     fn_fp_restore(saved);
     return 0;
 }
 
 /* ---- the norm ---------------------------------------------------------------------------------------------------- */
 
-static void square(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void square(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
     const double *scale = op;
-    clipping_kernels(array->dtype)->squares(fn_x_at(array, begin), end - begin, *scale, sums);
+    clipping_kernels(piece->dtype)->squares(piece->x, piece->n, *scale, sums);
 }
 
 /* A call, so that no arithmetic is moved out of the default floating-point environment. */
@@ -48,11 +46,11 @@ static FN_NOINLINE int norm_of(const fn_arrays *list, double *norm)
     double scale = 1, sum;
     fn_scratch scratch;
     if (fn_take_scratch(&scratch, list, 1)) return -1;
-    fn_sum_arrays(list, square, &scale, 1, 1, &scratch, &sum);
+    fn_sum_arrays(list, square, &scale, FN_READ, 1, &scratch, &sum);
     const int exponent = fn_exponent_again(sum, 2);
     if (exponent) {
         scale = ldexp(1, exponent);
-        fn_sum_arrays(list, square, &scale, 1, 1, &scratch, &sum);
+        fn_sum_arrays(list, square, &scale, FN_READ, 1, &scratch, &sum);
     }
     fn_give_scratch(&scratch);
     *norm = ldexp(sqrt(sum), -exponent);
@@ -83,17 +81,17 @@ static factors factors_of(double max_norm, double norm)
     return (factors){ldexp(a / b, exponent - half), ldexp(1, half)};
 }
 
-static void scale(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void scale(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
     const factors *f = op;
     (void)sums;
-    clipping_kernels(array->dtype)->scale(fn_y_at(array, begin), end - begin, f->first, f->second);
+    clipping_kernels(piece->dtype)->scale(piece->y, piece->n, f->first, f->second);
 }
 
 static FN_NOINLINE void scale_by(const fn_arrays *list, double max_norm, double norm)
 {
     const factors op = factors_of(max_norm, norm);
-    fn_for_arrays(list, scale, &op, 2);
+    fn_for_arrays(list, scale, &op, FN_WRITE);
 }
 
 static int clip_by_global_norm(fn_array *arrays, ptrdiff_t count, double max_norm, double *norm)

@@ -19,7 +19,7 @@ typedef struct {
     int (*clip_by_value)(fn_array *arrays, ptrdiff_t count, double low, double high);
     /* The root of the sum of all squares of x. */
     int (*global_norm)(fn_array *arrays, ptrdiff_t count, double *norm);
-    /* The same of y, and then y *= max_norm / norm if the norm is finite and greater than max_norm. */
+    /* The same, and then x *= max_norm / norm if the norm is finite and greater than max_norm; y is x. */
     int (*clip_by_global_norm)(fn_array *arrays, ptrdiff_t count, double max_norm, double *norm);
 } fn_clipping_drivers;
 

@@ -3,6 +3,7 @@
 
 #include "dispatch.h"
 #include "fpenv.h"
+#include "half_blocks.h"
 #include "work.h"
 
 FN_TABLES(dropout)
@@ -18,12 +19,27 @@ typedef struct {
     ptrdiff_t item_bytes;
 } task;
 
+static void apply_to(const task *t, ptrdiff_t first, ptrdiff_t n, const void *x, void *y)
+{
+    t->kernels->apply(t->op, first, n, x, y, t->op->mask ? t->op->mask + first / 8 : NULL);
+}
+
+static void apply_to_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *x, float *none)
+{
+    (void)none;
+    apply_to(arg, first, n, x, x);
+}
+
 static void range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
-    const ptrdiff_t first = begin * TASK_ELEMENTS, n = fn_min(end * TASK_ELEMENTS, t->op->n) - first;
-    t->kernels->apply(t->op, first, n, (const char *)t->op->x + first * t->item_bytes,
-                      (char *)t->op->y + first * t->item_bytes, t->op->mask ? t->op->mask + first / 8 : NULL);
+    const fn_halves halves = {t->op->storage, t->op->x, NULL, t->op->y, 0};
+    const ptrdiff_t first = begin * TASK_ELEMENTS, last = fn_min(end * TASK_ELEMENTS, t->op->n);
+    if (t->op->storage == FN_REAL)
+        apply_to(t, first, last - first, (const char *)t->op->x + first * t->item_bytes,
+                 (char *)t->op->y + first * t->item_bytes);
+    else
+        fn_by_blocks(&halves, first, last, apply_to_floats, arg);
 }
 
 static int apply(const fn_dropout_op *op, fn_dtype dtype)

@@ -3,6 +3,7 @@
 #define FN_DROPOUT_H
 
 #include "fastnorm.h"
+#include "half.h"
 
 /* The words are those of Philox 4x32-10 (Salmon, Moraes, Dror & Shaw, SC 2011), key and counter from the lowest word up:
  * key (seed), counter (index / 4, offset). Of the four words of a block the element takes number index % 4, and is kept if
@@ -19,6 +20,7 @@ typedef struct {
     double scale;  /* rounded to the dtype by kernels */
     unsigned char *mask; /* a bit for each element, the lowest first: whether it is kept; or NULL */
     fn_dropout_key key;
+    fn_storage storage; /* drivers: of x and y */
 } fn_dropout_op;
 
 /* The kernels of one ISA and dtype. */

@@ -16,16 +16,15 @@ typedef struct {
     double scale;
 } sums_again;
 
-static void penalize(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void penalize(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
-    penalties_kernels(array->dtype)->penalize(fn_x_at(array, begin), fn_y_at(array, begin), end - begin, op, sums);
+    penalties_kernels(piece->dtype)->penalize(piece->x, piece->y, piece->n, op, sums);
 }
 
-static void penalize_again(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void penalize_again(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
     const sums_again *again = op;
-    penalties_kernels(array->dtype)->penalize_again(fn_x_at(array, begin), end - begin, again->kinds, again->scale,
-                                                    sums);
+    penalties_kernels(piece->dtype)->penalize_again(piece->x, piece->n, again->kinds, again->scale, sums);
 }
 
 /* strength * sum * 2^exponent without leaving the range on the way. */
@@ -43,7 +42,7 @@ static double part_of_value(const fn_arrays *list, int kind, double strength, do
     const int power = kind == FN_PENALTY_L2 ? 2 : 1, exponent = fn_exponent_again(sum, power);
     if (exponent) {
         const sums_again again = {kind, ldexp(1, exponent)};
-        fn_sum_arrays(list, penalize_again, &again, 1, 1, scratch, &sum);
+        fn_sum_arrays(list, penalize_again, &again, FN_READ, 1, scratch, &sum);
     }
     return product(strength, sum, -power * exponent);
 }
@@ -55,7 +54,7 @@ static FN_NOINLINE int value_of(const fn_arrays *list, const fn_penalty *op, int
     double total[2];
     fn_scratch scratch;
     if (fn_take_scratch(&scratch, list, sums)) return -1;
-    fn_sum_arrays(list, penalize, op, graded ? 3 : 1, sums, &scratch, total);
+    fn_sum_arrays(list, penalize, op, graded ? FN_UPDATE : FN_READ, sums, &scratch, total);
     *value = 0;
     if (op->kinds & FN_PENALTY_L1) *value = part_of_value(list, FN_PENALTY_L1, op->l1, total[0], &scratch);
     if (op->kinds & FN_PENALTY_L2)
@@ -75,25 +74,18 @@ static int penalty(fn_array *arrays, ptrdiff_t count, const fn_penalty *op, doub
 
 /* ---- proximal step ----------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    double step;
-    int stream;
-} threshold;
-
-static void shrink(const void *op, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
+static void shrink(const void *op, const fn_piece *piece, fn_lane_sums *sums)
 {
-    const threshold *t = op;
+    const double *step = op;
     (void)sums;
-    penalties_kernels(array->dtype)->soft_threshold(fn_x_at(array, begin), fn_y_at(array, begin), end - begin, t->step,
-                                                    t->stream && array->x != array->y);
+    penalties_kernels(piece->dtype)->soft_threshold(piece->x, piece->y, piece->n, *step, piece->stream);
 }
 
 static int soft_threshold(fn_array *arrays, ptrdiff_t count, double step)
 {
     const fn_fpenv saved = fn_fp_default();
     const fn_arrays list = fn_plan_arrays(arrays, count);
-    const threshold op = {step, 2 * list.bytes >= FN_STREAM_BYTES};
-    fn_for_arrays(&list, shrink, &op, 2);
+    fn_for_arrays(&list, shrink, &step, FN_WRITE);
     fn_fp_restore(saved);
     return 0;
 }

@@ -19,6 +19,7 @@ enum {
     FN_GATHER_COLUMNS = 32,
     FN_GATHER_ROWS = 64, /* of a tile that is applied */
     FN_GATHER_STREAM_BYTES = 256,
+    FN_HALF_BLOCK = 1 << 10, /* halves that are floats at a time, of which two arrays leave L1 half empty; whole strips */
     FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
     /* Where the arrays of an operation have this size together, a BatchNorm fetches what it reads ahead, and every result
      * is written past the cache. A third of a cache of 32 MB that eight cores share, of which neighbours leave no more: a

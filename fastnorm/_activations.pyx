@@ -3,8 +3,8 @@
 cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 
-from fastnorm._arguments cimport as_input, as_input_like_x, as_number, check_out, deliver, place_result
-from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
+from fastnorm._arguments cimport as_input_like_x, as_number, as_stored_input, check_out, deliver, place_result, storage_of
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "activations.h" nogil:
     ctypedef struct fn_activations_fwd:
@@ -12,6 +12,7 @@ cdef extern from "activations.h" nogil:
         const void *x
         void *y
         double slope
+        fn_storage storage
 
     ctypedef struct fn_activations_bwd:
         Py_ssize_t n
@@ -19,6 +20,7 @@ cdef extern from "activations.h" nogil:
         const void *kept
         void *dx
         double slope
+        fn_storage storage
 
     ctypedef struct fn_activations_drivers:
         int (*forward)(fn_activation which, const fn_activations_fwd *op, fn_dtype dtype)
@@ -30,7 +32,8 @@ cdef const fn_activations_drivers *activations = <const fn_activations_drivers *
 
 
 cdef inline fn_dtype dtype_of(cnp.ndarray a) noexcept:
-    return FN_FLOAT32 if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT else FN_FLOAT64
+    """Of what is computed: float32 for halves."""
+    return FN_FLOAT64 if cnp.PyArray_TYPE(a) == cnp.NPY_DOUBLE else FN_FLOAT32
 
 
 cdef double as_slope(object slope, cnp.ndarray a) except? -1:
@@ -73,6 +76,7 @@ cdef object forward(fn_activation which, cnp.ndarray x, double slope, object out
     op.x = cnp.PyArray_DATA(x)
     op.y = cnp.PyArray_DATA(y)
     op.slope = slope
+    op.storage = storage_of(x)
     cdef fn_dtype dtype = dtype_of(x)
     cdef PyThreadState *released = release_if_long(op.n, 1, dtype)
     finish(released, activations.forward(which, &op, dtype))
@@ -88,6 +92,7 @@ cdef object backward(fn_activation which, cnp.ndarray dy, cnp.ndarray kept, doub
     op.kept = cnp.PyArray_DATA(kept)
     op.dx = cnp.PyArray_DATA(dx)
     op.slope = slope
+    op.storage = storage_of(kept)
     cdef fn_dtype dtype = dtype_of(kept)
     cdef PyThreadState *released = release_if_long(op.n, 1, dtype)
     finish(released, activations.backward(which, &op, dtype))
@@ -100,7 +105,8 @@ def relu(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -112,7 +118,7 @@ def relu(x, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -130,7 +136,7 @@ def relu(x, *, out=None):
     >>> fastnorm.relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(FN_RELU, x_array, 0, out)
 
 
@@ -154,7 +160,7 @@ def relu_backward(dy, y, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -173,7 +179,7 @@ def relu_backward(dy, y, *, out=None):
     >>> fastnorm.relu_backward(np.ones(3), fastnorm.relu(x))
     array([0., 0., 1.])
     """
-    cdef cnp.ndarray y_array = as_input(y, "y")
+    cdef cnp.ndarray y_array = as_stored_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_RELU, dy_array, y_array, 0, out)
 
@@ -184,9 +190,10 @@ def leaky_relu(x, *, slope=0.01, out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     slope : float, optional
-        The factor of what is not positive: >= 0 and finite in x's dtype, to which it is rounded.
+        The factor of what is not positive: >= 0 and finite in x's dtype, float32 of halves, to which it is rounded.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -198,7 +205,7 @@ def leaky_relu(x, *, slope=0.01, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype, a
         slope that is no number.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself, a slope that is negative or
@@ -218,7 +225,7 @@ def leaky_relu(x, *, slope=0.01, out=None):
     >>> fastnorm.leaky_relu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.01,  0.  ,  2.  ])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(FN_LEAKY_RELU, x_array, as_slope(slope, x_array), out)
 
 
@@ -232,7 +239,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
     y : array_like
         What the forward call returned.
     slope : float, optional
-        The factor of what is not positive: >= 0 and finite in x's dtype, to which it is rounded.
+        The factor of what is not positive: >= 0 and finite in x's dtype, float32 of halves, to which it is rounded.
     out : ndarray, optional
         Where to write dx: y's shape and dtype. May be dy or y itself.
 
@@ -244,7 +251,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, a
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype, a
         slope that is no number.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself,
@@ -265,7 +272,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
     >>> fastnorm.leaky_relu_backward(np.ones(3), fastnorm.leaky_relu(x)).round(3)
     array([0.01, 0.01, 1.  ])
     """
-    cdef cnp.ndarray y_array = as_input(y, "y")
+    cdef cnp.ndarray y_array = as_stored_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_LEAKY_RELU, dy_array, y_array, as_slope(slope, y_array), out)
 
@@ -276,7 +283,8 @@ def sigmoid(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -288,7 +296,7 @@ def sigmoid(x, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -306,7 +314,7 @@ def sigmoid(x, *, out=None):
     >>> fastnorm.sigmoid(np.array([-1.0, 0.0, 2.0])).round(3)
     array([0.269, 0.5  , 0.881])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(FN_SIGMOID, x_array, 0, out)
 
 
@@ -330,7 +338,7 @@ def sigmoid_backward(dy, y, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -350,7 +358,7 @@ def sigmoid_backward(dy, y, *, out=None):
     >>> fastnorm.sigmoid_backward(np.ones(3), fastnorm.sigmoid(x)).round(3)
     array([0.197, 0.25 , 0.105])
     """
-    cdef cnp.ndarray y_array = as_input(y, "y")
+    cdef cnp.ndarray y_array = as_stored_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_SIGMOID, dy_array, y_array, 0, out)
 
@@ -361,7 +369,8 @@ def tanh(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -373,7 +382,7 @@ def tanh(x, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -391,7 +400,7 @@ def tanh(x, *, out=None):
     >>> fastnorm.tanh(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.762,  0.   ,  0.964])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(FN_TANH, x_array, 0, out)
 
 
@@ -415,7 +424,7 @@ def tanh_backward(dy, y, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -435,7 +444,7 @@ def tanh_backward(dy, y, *, out=None):
     >>> fastnorm.tanh_backward(np.ones(3), fastnorm.tanh(x)).round(3)
     array([0.42 , 1.   , 0.071])
     """
-    cdef cnp.ndarray y_array = as_input(y, "y")
+    cdef cnp.ndarray y_array = as_stored_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_TANH, dy_array, y_array, 0, out)
 
@@ -446,7 +455,8 @@ def gelu(x, *, approximate="none", out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     approximate : {"none", "tanh"}, optional
         "none": Phi is the distribution function of the standard normal distribution. "tanh": Phi(x) is replaced by
         ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
@@ -461,7 +471,7 @@ def gelu(x, *, approximate="none", out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, an
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype, an
         approximate that is no string.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself, another approximate.
@@ -480,7 +490,7 @@ def gelu(x, *, approximate="none", out=None):
     >>> fastnorm.gelu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.159,  0.   ,  1.954])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(gelu_kind(approximate), x_array, 0, out)
 
 
@@ -507,7 +517,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype, an
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype, an
         approximate that is no string.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself,
@@ -529,7 +539,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None):
     >>> fastnorm.gelu_backward(np.ones(3), x).round(3)
     array([-0.083,  0.5  ,  1.085])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     return backward(gelu_kind(approximate), dy_array, x_array, 0, out)
 
@@ -540,7 +550,8 @@ def silu(x, *, out=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
 
@@ -552,7 +563,7 @@ def silu(x, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -570,7 +581,7 @@ def silu(x, *, out=None):
     >>> fastnorm.silu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.269,  0.   ,  1.762])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     return forward(FN_SILU, x_array, 0, out)
 
 
@@ -594,7 +605,7 @@ def silu_backward(dy, x, *, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an ``out`` of another dtype.
+        For complex, object, string, datetime, longdouble or masked arrays, an ``out`` of another dtype.
     ValueError
         For a 0-d input, inputs of different shapes, an ``out`` of another shape, that is read-only or overlaps itself.
 
@@ -614,6 +625,6 @@ def silu_backward(dy, x, *, out=None):
     >>> fastnorm.silu_backward(np.ones(3), x).round(3)
     array([0.072, 0.5  , 1.091])
     """
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     return backward(FN_SILU, dy_array, x_array, 0, out)

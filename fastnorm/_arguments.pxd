@@ -16,6 +16,7 @@ cdef struct Layout:
     fn_storage storage  # of x
 
 
+cdef bint is_half(cnp.ndarray a)
 cdef fn_storage storage_of(cnp.ndarray a) noexcept
 cdef int check_not_0d(cnp.ndarray a, str name) except -1
 cdef bint is_plain_input(object a) noexcept
@@ -50,7 +51,7 @@ cdef cnp.ndarray new_rows(cnp.ndarray x, const Layout *layout, int typenum)
 cdef bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept
 cdef (size_t, size_t) extent(cnp.ndarray a) noexcept
 cdef int check_written(cnp.ndarray a, str name) except -1
-cdef cnp.ndarray require_updated(object a, str name)
+cdef cnp.ndarray require_ndarray(object a, str name)
 cdef int check_result(object out, str name, cnp.ndarray x, str x_name) except -1
 cdef int check_out(object out, cnp.ndarray x) except -1
 cdef int check_apart(cnp.ndarray a, str name, object b, str other) except -1

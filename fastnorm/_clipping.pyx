@@ -43,8 +43,8 @@ def clip_by_value(g, low, high, out=None):
     Parameters
     ----------
     g : array_like, or list or tuple of them
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
-        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64.
+        Any strides and byte order. A list may hold arrays of any shapes and dtypes.
     low, high : float
         The bounds, ``low <= high``, rounded to g's dtype; either may be infinite.
     out : ndarray, or list or tuple of them, optional
@@ -60,7 +60,7 @@ def clip_by_value(g, low, high, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a bound that is
+        For complex, object, string, datetime, longdouble or masked arrays, a bound that is
         no number, an ``out`` of another dtype, or a list where g is none or the other way round.
     ValueError
         For a 0-d g, a bound that is NaN, ``low > high``, an ``out`` of another shape or length,
@@ -94,8 +94,8 @@ def global_norm(arrays):
     Parameters
     ----------
     arrays : array_like, or list or tuple of them
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
-        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64.
+        Any strides and byte order. A list may hold arrays of any shapes and dtypes.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def global_norm(arrays):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays.
+        For complex, object, string, datetime, longdouble or masked arrays.
     ValueError
         For a 0-d array.
 
@@ -140,8 +140,8 @@ def clip_by_global_norm(arrays, max_norm):
     Parameters
     ----------
     arrays : ndarray, or list or tuple of them
-        Of float32 or float64, at least 1-d, writable, of any strides and byte order; a
-        list may hold arrays of any shapes and of both dtypes, which may share no memory. Scaled by
+        Of float16, bfloat16, float32 or float64, at least 1-d, writable, of any strides and byte
+        order; a list may hold arrays of any shapes and dtypes, which may share no memory. Scaled by
         ``max_norm / norm`` where the norm is greater than ``max_norm``. **Where the norm is
         infinite or NaN they are left as they are**: a step that cannot be trusted is for the caller
         to skip.
@@ -156,7 +156,7 @@ def clip_by_global_norm(arrays, max_norm):
     Raises
     ------
     TypeError
-        For anything but writable arrays of float32 and float64, or a ``max_norm`` that is no
+        For anything but writable arrays of these dtypes, or a ``max_norm`` that is no
         number.
     ValueError
         For a 0-d array, a read-only one, one that overlaps itself or another, or a ``max_norm`` out

@@ -5,8 +5,8 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t
 
-from fastnorm._arguments cimport as_double, as_input, check_out, deliver, place_result
-from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
+from fastnorm._arguments cimport as_double, as_stored_input, check_out, deliver, place_result, storage_of
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "dropout.h" nogil:
     ctypedef struct fn_dropout_op:
@@ -16,6 +16,7 @@ cdef extern from "dropout.h" nogil:
         double scale
         unsigned char *mask
         fn_dropout_key key
+        fn_storage storage
 
     ctypedef struct fn_dropout_drivers:
         int (*apply)(const fn_dropout_op *op, fn_dtype dtype)
@@ -67,18 +68,19 @@ cdef int set_key(fn_dropout_key *to, object key, double p) except -1:
 
 cdef object apply(object x, str name, object p, object key, object out, bint return_mask):
     """key: (seed, offset), checked, or a generator."""
-    cdef cnp.ndarray x_array = as_input(x, name)
+    cdef cnp.ndarray x_array = as_stored_input(x, name)
     cdef double probability = as_probability(p)
     check_out(out, x_array)
     cdef cnp.ndarray y = place_result(out, x_array, None, None, None, None)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x_array)
     cdef cnp.ndarray mask = np.empty((n + 7) // 8, np.uint8) if return_mask else None
-    cdef fn_dtype dtype = FN_FLOAT32 if cnp.PyArray_TYPE(x_array) == cnp.NPY_FLOAT else FN_FLOAT64
+    cdef fn_dtype dtype = FN_FLOAT64 if cnp.PyArray_TYPE(x_array) == cnp.NPY_DOUBLE else FN_FLOAT32
     cdef fn_dropout_op op
     op.n = n
     op.x = cnp.PyArray_DATA(x_array)
     op.y = cnp.PyArray_DATA(y)
     op.scale = 1 / (1 - probability)
+    op.storage = storage_of(x_array)
     op.mask = NULL if mask is None else <unsigned char *>cnp.PyArray_DATA(mask)
     # a call that is refused above has drawn nothing
     set_key(&op.key, key, probability)
@@ -124,7 +126,7 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
     p : float
         Probability that an element is dropped, in [0, 1); kept to within 2**-32. 0 keeps everything as it is.
     key : tuple of int or numpy.random.Generator
@@ -146,7 +148,7 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a p or key of another type, an
+        For complex, object, string, datetime, longdouble or masked arrays, a p or key of another type, an
         ``out`` of another dtype.
     ValueError
         For a 0-d x, a p or key out of range, an ``out`` of another shape, read-only or overlapping itself.
@@ -156,7 +158,8 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     The mask is a function of the key and of the place of an element in C order alone: the same for any number of threads,
     CPU, layout or dtype. An element is kept if word ``i % 4`` of Philox 4x32-10, with the seed as key and ``(i // 4,
     offset)`` as counter, is at least ``p * 2**32``. The scale is computed in double and rounded to x's dtype, y is rounded
-    once.
+    once. Half precision is computed in float32 and rounded at the end: y has the bits of the float32 result of the same
+    numbers.
 
     References
     ----------

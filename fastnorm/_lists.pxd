@@ -3,7 +3,7 @@
 #
 # A function that takes a list takes one array, too; a tuple is a list. `given` is what the caller gave, for messages.
 
-from fastnorm._core cimport fn_dtype
+from fastnorm._core cimport fn_dtype, fn_storage
 
 cdef extern from "arrays.h" nogil:
     ctypedef struct fn_array:
@@ -11,6 +11,7 @@ cdef extern from "arrays.h" nogil:
         void *y
         Py_ssize_t n
         fn_dtype dtype
+        fn_storage storage
 
 
 # What drivers take: the arrays that are not empty.

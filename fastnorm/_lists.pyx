@@ -5,18 +5,20 @@ from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdlib cimport qsort
 
 from fastnorm._arguments cimport (
-    as_input,
+    as_stored_input,
     check_not_0d,
     check_result,
     check_written,
     extent,
+    is_half,
     is_plain_input,
     new_like,
     plain,
-    require_updated,
+    require_ndarray,
     same_shape,
+    storage_of,
 )
-from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, FN_REAL
 
 import numpy as np
 
@@ -42,18 +44,32 @@ cdef str name_at(object given, str name, Py_ssize_t i):
 
 # ---- checks -----------------------------------------------------------------------------------------------------------
 
+cdef bint is_plain(object a) noexcept:
+    """Whether a is what as_stored_input gives."""
+    return is_plain_input(a) or (
+        cnp.PyArray_CheckExact(a) and PyArray_ISCARRAY_RO(<cnp.ndarray>a) and cnp.PyArray_NDIM(<cnp.ndarray>a) > 0
+        and storage_of(<cnp.ndarray>a) != FN_REAL)
+
+
 cdef list as_inputs(object given, str name):
-    """Arrays that are read, each as as_input has it."""
+    """Arrays that are read, each as as_stored_input has it."""
     cdef list items = listed(given)
     cdef Py_ssize_t i
     for i in range(len(items)):
-        if not is_plain_input(items[i]):
-            items[i] = as_input(items[i], name_at(given, name, i))
+        if not is_plain(items[i]):
+            items[i] = as_stored_input(items[i], name_at(given, name, i))
     return items
 
 
 cdef bint is_plain_result(object a) noexcept:
-    return is_plain_input(a) and PyArray_ISCARRAY(<cnp.ndarray>a)
+    return is_plain(a) and PyArray_ISCARRAY(<cnp.ndarray>a)
+
+
+cdef cnp.ndarray require_floats(object a, str name):
+    cdef cnp.ndarray array = require_ndarray(a, name)
+    if cnp.PyArray_TYPE(array) not in (cnp.NPY_FLOAT, cnp.NPY_DOUBLE) and not is_half(array):
+        raise TypeError(f"{name} has dtype {array.dtype}, expected float16, bfloat16, float32 or float64")
+    return array
 
 
 cdef list as_updated(object given, str name):
@@ -65,7 +81,7 @@ cdef list as_updated(object given, str name):
         if is_plain_result(items[i]):
             continue
         place = name_at(given, name, i)
-        array = require_updated(items[i], place)
+        array = require_floats(items[i], place)
         check_not_0d(array, place)
         check_written(array, place)
     set_apart(items, given, name, [])
@@ -210,7 +226,8 @@ cdef bytes describe(list x, list y, Arrays *arrays):
             continue
         array.x = cnp.PyArray_DATA(a)
         array.y = NULL if y is None else cnp.PyArray_DATA(<cnp.ndarray>y[i])
-        array.dtype = FN_FLOAT32 if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT else FN_FLOAT64
+        array.dtype = FN_FLOAT64 if cnp.PyArray_TYPE(a) == cnp.NPY_DOUBLE else FN_FLOAT32
+        array.storage = storage_of(a)
         arrays.bytes += array.n * cnp.PyArray_ITEMSIZE(a)
         arrays.count += 1
         array += 1

@@ -75,8 +75,8 @@ def l1_penalty(w, strength, grad=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any
-        strides and byte order. A list may hold arrays of any shapes and of both dtypes.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64.
+        Any strides and byte order. A list may hold arrays of any shapes and dtypes.
     strength : float
         Finite, at least 0. 0 gives the value 0 and no gradient, also where w is infinite or NaN.
     grad : ndarray, or list or tuple of them, optional
@@ -92,7 +92,7 @@ def l1_penalty(w, strength, grad=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a strength that
+        For complex, object, string, datetime, longdouble or masked arrays, a strength that
         is no number, a ``grad`` of another dtype, or a list where w is none or the other way round.
     ValueError
         For a 0-d w, a strength out of range, a ``grad`` of another shape or length, read-only, or
@@ -234,7 +234,7 @@ def soft_threshold(w, step, out=None):
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, a step that is
+        For complex, object, string, datetime, longdouble or masked arrays, a step that is
         no number, an ``out`` of another dtype, or a list where w is none or the other way round.
     ValueError
         For a 0-d w, a step out of range, an ``out`` of another shape or length, read-only, or

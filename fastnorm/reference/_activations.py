@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from fastnorm.reference._common import deliver, given, quiet, shaped
+from fastnorm.reference._common import deliver, given, quiet, real, shaped
+
+
+def delivered(y, out, own, dtype):
+    """The result in the dtype of the input, or in the one that was asked for."""
+    return deliver(y, out, own if dtype is None else dtype)
 
 
 def logistic(x):
@@ -63,11 +68,12 @@ def relu(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -90,8 +96,8 @@ def relu(x, *, out=None, dtype=None):
     >>> reference.relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    x, _ = given(x, dtype)
-    return deliver(np.where(x < 0, 0, x), out, x.dtype)
+    x, own = given(x, dtype)
+    return delivered(np.where(x < 0, 0, x), out, own, dtype)
 
 
 @quiet
@@ -107,7 +113,7 @@ def relu_backward(dy, y, *, out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: y's shape and dtype. May be dy or y itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -133,7 +139,7 @@ def relu_backward(dy, y, *, out=None, dtype=None):
     """
     y, own = given(y, dtype)
     dy = shaped(dy, "dy", y.shape, own, y.dtype)
-    return deliver(np.where(y > 0, dy, 0), out, y.dtype)
+    return delivered(np.where(y > 0, dy, 0), out, own, dtype)
 
 
 @quiet
@@ -143,13 +149,14 @@ def leaky_relu(x, *, slope=0.01, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     slope : float, optional
         The factor of what is not positive: >= 0 and finite in x's dtype, to which it is rounded.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -173,7 +180,7 @@ def leaky_relu(x, *, slope=0.01, out=None, dtype=None):
     array([-0.01,  0.  ,  2.  ])
     """
     x, own = given(x, dtype)
-    return deliver(np.where(x > 0, x, own.type(slope).astype(x.dtype) * x), out, x.dtype)
+    return delivered(np.where(x > 0, x, real(own).type(slope).astype(x.dtype) * x), out, own, dtype)
 
 
 @quiet
@@ -191,7 +198,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: y's shape and dtype. May be dy or y itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -217,7 +224,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None, dtype=None):
     """
     y, own = given(y, dtype)
     dy = shaped(dy, "dy", y.shape, own, y.dtype)
-    return deliver(np.where(y > 0, dy, own.type(slope).astype(y.dtype) * dy), out, y.dtype)
+    return delivered(np.where(y > 0, dy, real(own).type(slope).astype(y.dtype) * dy), out, own, dtype)
 
 
 @quiet
@@ -227,11 +234,12 @@ def sigmoid(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -254,8 +262,8 @@ def sigmoid(x, *, out=None, dtype=None):
     >>> reference.sigmoid(np.array([-1.0, 0.0, 2.0])).round(3)
     array([0.269, 0.5  , 0.881])
     """
-    x, _ = given(x, dtype)
-    return deliver(logistic(x), out, x.dtype)
+    x, own = given(x, dtype)
+    return delivered(logistic(x), out, own, dtype)
 
 
 @quiet
@@ -271,7 +279,7 @@ def sigmoid_backward(dy, y, *, out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: y's shape and dtype. May be dy or y itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -297,7 +305,7 @@ def sigmoid_backward(dy, y, *, out=None, dtype=None):
     """
     y, own = given(y, dtype)
     dy = shaped(dy, "dy", y.shape, own, y.dtype)
-    return deliver(dy * (y * (1 - y)), out, y.dtype)
+    return delivered(dy * (y * (1 - y)), out, own, dtype)
 
 
 @quiet
@@ -307,11 +315,12 @@ def tanh(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -334,8 +343,8 @@ def tanh(x, *, out=None, dtype=None):
     >>> reference.tanh(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.762,  0.   ,  0.964])
     """
-    x, _ = given(x, dtype)
-    return deliver(np.tanh(x), out, x.dtype)
+    x, own = given(x, dtype)
+    return delivered(np.tanh(x), out, own, dtype)
 
 
 @quiet
@@ -351,7 +360,7 @@ def tanh_backward(dy, y, *, out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: y's shape and dtype. May be dy or y itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -377,7 +386,7 @@ def tanh_backward(dy, y, *, out=None, dtype=None):
     """
     y, own = given(y, dtype)
     dy = shaped(dy, "dy", y.shape, own, y.dtype)
-    return deliver(dy * ((1 - y) * (1 + y)), out, y.dtype)
+    return delivered(dy * ((1 - y) * (1 + y)), out, own, dtype)
 
 
 @quiet
@@ -387,14 +396,15 @@ def gelu(x, *, approximate="none", out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     approximate : {"none", "tanh"}, optional
         "none": Phi is the distribution function of the standard normal distribution. "tanh": Phi(x) is replaced by
         ``(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -417,9 +427,9 @@ def gelu(x, *, approximate="none", out=None, dtype=None):
     >>> reference.gelu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.159,  0.   ,  1.954])
     """
-    x, _ = given(x, dtype)
+    x, own = given(x, dtype)
     s, _ = gelu_terms(x, approximate)
-    return deliver(np.where(np.isneginf(x), -0.0, x * s), out, x.dtype)
+    return delivered(np.where(np.isneginf(x), -0.0, x * s), out, own, dtype)
 
 
 @quiet
@@ -438,7 +448,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: x's shape and dtype. May be dy or x itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -465,7 +475,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None, dtype=None):
     x, own = given(x, dtype)
     dy = shaped(dy, "dy", x.shape, own, x.dtype)
     s, slope = gelu_terms(x, approximate)
-    return deliver(dy * (s + np.where(np.isinf(x), 0, x * slope)), out, x.dtype)
+    return delivered(dy * (s + np.where(np.isinf(x), 0, x * slope)), out, own, dtype)
 
 
 @quiet
@@ -475,11 +485,12 @@ def silu(x, *, out=None, dtype=None):
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and
+        byte order.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if x was copied first.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -502,8 +513,8 @@ def silu(x, *, out=None, dtype=None):
     >>> reference.silu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.269,  0.   ,  1.762])
     """
-    x, _ = given(x, dtype)
-    return deliver(np.where(np.isneginf(x), -0.0, x * logistic(x)), out, x.dtype)
+    x, own = given(x, dtype)
+    return delivered(np.where(np.isneginf(x), -0.0, x * logistic(x)), out, own, dtype)
 
 
 @quiet
@@ -519,7 +530,7 @@ def silu_backward(dy, x, *, out=None, dtype=None):
     out : ndarray, optional
         Where to write dx: x's shape and dtype. May be dy or x itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of the input by default.
+        What to compute in and to return; the dtype of the input by default, in half precision computed in float32.
 
     Returns
     -------
@@ -546,4 +557,4 @@ def silu_backward(dy, x, *, out=None, dtype=None):
     x, own = given(x, dtype)
     dy = shaped(dy, "dy", x.shape, own, x.dtype)
     s, rest = logistic(x), logistic(-x)
-    return deliver(dy * (s + np.where(np.isinf(x), 0, x * s * rest)), out, x.dtype)
+    return delivered(dy * (s + np.where(np.isinf(x), 0, x * s * rest)), out, own, dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnorm.reference._common import quiet
-from fastnorm.reference._lists import add_up, as_arrays, deliver_all, is_list
+from fastnorm.reference._lists import add_up, as_arrays, deliver_all, is_list, narrowed
 
 
 @quiet
@@ -13,14 +13,14 @@ def clip_by_value(g, low, high, out=None, *, dtype=None):
     Parameters
     ----------
     g : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64. NaN
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64. NaN
         stays NaN.
     low, high : float
         The bounds.
     out : ndarray, or list or tuple of them, optional
         Where to put the result. It may be `g` itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of `g` by default.
+        What to compute in and to return; the dtype of `g` by default, in half precision computed in float32.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def clip_by_value(g, low, high, out=None, *, dtype=None):
     for a in as_arrays(g, dtype):
         least, most = a.dtype.type(low), a.dtype.type(high)
         results.append(np.where(a < least, least, np.where(a > most, most, a)))
-    return deliver_all(results, g, out)
+    return deliver_all(results, g, out, dtype)
 
 
 @quiet
@@ -56,7 +56,7 @@ def global_norm(arrays, *, dtype=None):
     Parameters
     ----------
     arrays : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     dtype : dtype, optional
         What to compute in; float64 by default.
 
@@ -94,7 +94,7 @@ def clip_by_global_norm(arrays, max_norm, *, dtype=None):
     Parameters
     ----------
     arrays : ndarray, or list or tuple of them
-        float32 or float64, of one dimension at least.
+        float16, bfloat16, float32 or float64, of one dimension at least.
     max_norm : float
         From 0 on.
     dtype : dtype, optional
@@ -129,5 +129,5 @@ def clip_by_global_norm(arrays, max_norm, *, dtype=None):
     norm = global_norm(arrays, dtype=dtype)
     if np.isfinite(norm) and norm > max_norm:
         for a in arrays if is_list(arrays) else [arrays]:
-            a[...] = a.astype(wide) * (wide(max_norm) / wide(norm))
+            a[...] = narrowed(a.astype(wide) * (wide(max_norm) / wide(norm)), a)
     return norm

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnorm.reference._common import deliver, quiet
+from fastnorm.reference._common import deliver, quiet, real
 
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -35,7 +35,7 @@ def dropout(x, p, key, *, out=None, return_mask=False, dtype=None):
     Parameters
     ----------
     x : array_like
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     p : float
         From 0 to below 1.
     key : (seed, offset) or numpy.random.Generator
@@ -45,7 +45,7 @@ def dropout(x, p, key, *, out=None, return_mask=False, dtype=None):
     return_mask : bool
         Whether to return the mask too.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of `x` by default.
+        What to compute in and to return; the dtype of `x` by default, in half precision computed in float32.
 
     Returns
     -------
@@ -77,7 +77,8 @@ def dropout(x, p, key, *, out=None, return_mask=False, dtype=None):
     if isinstance(key, np.random.Generator):
         key = key.integers(2**64, size=2, dtype=np.uint64).tolist()
     mask = kept(x.size, p, key)
-    y = np.where(mask.reshape(x.shape), x.astype(own) * own.type(1 / (1 - p)), own.type(0))
+    wide = real(own).type
+    y = np.where(mask.reshape(x.shape), x.astype(wide) * wide(1 / (1 - p)), wide(0))
     y = deliver(y, out, own)
     return (y, np.packbits(mask, bitorder="little")) if return_mask else y
 
@@ -96,7 +97,7 @@ def dropout_backward(dy, p, key, *, out=None, dtype=None):
     out : ndarray of the shape and dtype of the result, optional
         Where to put `dx`. It may be `dy` itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of `dy` by default.
+        What to compute in and to return; the dtype of `dy` by default, in half precision computed in float32.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnorm.reference._common import quiet
-from fastnorm.reference._lists import add_up, as_arrays, deliver_all, paired
+from fastnorm.reference._lists import add_up, as_arrays, deliver_all, narrowed, paired
 
 
 @quiet
@@ -13,7 +13,7 @@ def elastic_net_penalty(w, l1, l2, grad=None, *, dtype=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     l1, l2 : float
         From 0 on. A strength of 0 leaves its part out, though a weight be infinite.
     grad : ndarray, or list or tuple of them, optional
@@ -59,7 +59,7 @@ def elastic_net_penalty(w, l1, l2, grad=None, *, dtype=None):
             new += wide(l1) * np.sign(a)
         if l2:
             new += wide(l2) * a
-        g[...] = new
+        g[...] = narrowed(new, g)
     return float(value) if dtype is None else value
 
 
@@ -69,7 +69,7 @@ def l1_penalty(w, strength, grad=None, *, dtype=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     strength : float
         From 0 on.
     grad : ndarray, or list or tuple of them, optional
@@ -108,7 +108,7 @@ def l2_penalty(w, strength, grad=None, *, dtype=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     strength : float
         From 0 on.
     grad : ndarray, or list or tuple of them, optional
@@ -147,13 +147,13 @@ def soft_threshold(w, step, out=None, *, dtype=None):
     Parameters
     ----------
     w : array_like, or list or tuple of them
-        float32 or float64, of one dimension at least; integers and booleans become float64.
+        float16, bfloat16, float32 or float64, of one dimension at least; integers and booleans become float64.
     step : float
         From 0 on.
     out : ndarray, or list or tuple of them, optional
         Where to put the result. It may be `w` itself.
     dtype : dtype, optional
-        What to compute in and to return; the dtype of `w` by default.
+        What to compute in and to return; the dtype of `w` by default, in half precision computed in float32.
 
     Returns
     -------
@@ -180,4 +180,4 @@ def soft_threshold(w, step, out=None, *, dtype=None):
     shrunk = [np.maximum(np.abs(a) - a.dtype.type(step), a.dtype.type(0)) for a in arrays]
     # adding 0 makes zeros positive
     results = [np.sign(a) * s + a.dtype.type(0) for a, s in zip(arrays, shrunk, strict=True)]
-    return deliver_all(results, w, out)
+    return deliver_all(results, w, out, dtype)

@@ -274,9 +274,10 @@ def same_bits(a, b):
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    numbers = ~np.isnan(a)
+    with np.errstate(invalid="ignore"):  # signaling NaNs of halves
+        numbers, also_numbers = ~np.isnan(a), ~np.isnan(b)
     unsigned = f"u{a.itemsize}"
-    return np.array_equal(numbers, ~np.isnan(b)) and np.array_equal(
+    return np.array_equal(numbers, also_numbers) and np.array_equal(
         a.view(unsigned)[numbers], b.view(unsigned)[numbers]
     )
 

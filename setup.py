@@ -24,9 +24,6 @@ EXTRA = os.environ.get("FASTNORM_EXTRA_FLAGS", "").split()
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
-# One family, one name: its kernels in csrc/kernels, its drivers in csrc, its functions in fastnorm/_<family>.pyx.
-FAMILIES = "activations addnorm batchnorm clipping dropout groupnorm layernorm penalties rmsnorm".split()
-KERNELS = [*FAMILIES, "half"]
 MACHINE = sysconfig.get_platform().rpartition("-")[2]  # that of the target: _PYTHON_HOST_PLATFORM may name another
 ISAS = {"baseline": []}
 if MACHINE in ("x86_64", "AMD64"):
@@ -34,14 +31,13 @@ if MACHINE in ("x86_64", "AMD64"):
 elif MACHINE in ("aarch64", "arm64"):
     ISAS |= {"neon": []}
 
-SHARED = "arrays buffers channels_first columns columns_apply cpu dispatch drivers half half_blocks parallel running".split()
-SOURCES = [*SHARED, "thread_count", *FAMILIES]
-HEADERS = [
-    os.path.join(folder, name)
-    for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd")
-    for name in sorted(os.listdir(folder))
-    if name.endswith((".h", ".inc"))
-]
+
+def files(folder, *endings):
+    """Whatever is put into a folder of sources is built."""
+    return [f"{folder}/{name}" for name in sorted(os.listdir(folder)) if name.endswith(endings)]
+
+
+HEADERS = [path for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd") for path in files(folder, ".h", ".inc")]
 
 
 def library(name, sources, flags=()):
@@ -54,10 +50,12 @@ def library(name, sources, flags=()):
     return name, options
 
 
-kernels = [f"csrc/kernels/{name}.c" for name in KERNELS]
 LIBRARIES = [
-    library("fastnorm_drivers", [f"csrc/{name}.c" for name in SOURCES]),
-    *(library(f"fastnorm_{isa}", kernels, ["-include", f"csrc/isa/{isa}.h", *flags]) for isa, flags in ISAS.items()),
+    library("fastnorm_drivers", files("csrc", ".c")),
+    *(
+        library(f"fastnorm_{isa}", files("csrc/kernels", ".c"), ["-include", f"csrc/isa/{isa}.h", *flags])
+        for isa, flags in ISAS.items()
+    ),
 ]
 
 
@@ -80,8 +78,8 @@ LIMITED_MACROS = [("Py_LIMITED_API", "0x03{:02X}0000".format(int(LIMITED.split("
 
 EXTENSIONS = [
     Extension(
-        f"fastnorm.{name}",
-        [f"fastnorm/{name}.pyx"],
+        source.removesuffix(".pyx").replace("/", "."),
+        [source],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[*MACROS, *LIMITED_MACROS],
         py_limited_api=bool(LIMITED),
@@ -89,7 +87,7 @@ EXTENSIONS = [
         extra_link_args=["-pthread", "-lm", *EXTRA],
         depends=HEADERS,
     )
-    for name in ("_arguments", "_core", "_lists", *(f"_{family}" for family in FAMILIES))
+    for source in files("fastnorm", ".pyx")
 ]
 
 setup(

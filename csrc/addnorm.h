@@ -24,10 +24,10 @@ typedef struct {
     fn_dropout_key key;
 } fn_addnorm_bwd;
 
-/* The kernels of one ISA and dtype: elements [begin, end). */
+/* The kernels of one ISA and dtype: n elements, of which the first is number `at` of the operation's. */
 typedef struct {
-    void (*forward)(const fn_addnorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
-    void (*backward)(const fn_addnorm_bwd *op, ptrdiff_t begin, ptrdiff_t end);
+    void (*forward)(const fn_addnorm_fwd *op, ptrdiff_t at, ptrdiff_t n);
+    void (*backward)(const fn_addnorm_bwd *op, ptrdiff_t at, ptrdiff_t n);
 } fn_addnorm_kernels;
 
 typedef struct {

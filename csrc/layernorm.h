@@ -2,8 +2,9 @@
 #ifndef FN_LAYERNORM_H
 #define FN_LAYERNORM_H
 
+#include "activations.h"
 #include "fastnorm.h"
-#include "rows_hook.h"
+#include "rows.h"
 
 typedef struct {
     ptrdiff_t m, n;
@@ -14,6 +15,9 @@ typedef struct {
     double *mean;      /* (m) or NULL */
     double *rstd;      /* (m) or NULL */
     double eps;
+    fn_storage storage;         /* drivers: of x and y; kernels take reals only */
+    const unsigned char *where; /* drivers: (m), the rows that are taken, or NULL for all */
+    fn_activation activation;   /* drivers: of y */
     int stream, fetch; /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
 } fn_layernorm_fwd;
 
@@ -22,9 +26,13 @@ typedef struct {
     const void *dy, *x;       /* real (m, n) */
     const double *mean, *rstd; /* (m) */
     const void *gamma;        /* real (n) or NULL for 1 */
+    const void *beta;         /* real (n) or NULL for 0; read only where there is an activation */
     void *dx;                 /* real (m, n); may be x or dy */
     void *dgamma;             /* real (n); NULL exactly if gamma is */
     void *dbeta;              /* real (n) */
+    fn_storage storage;       /* drivers: of dy, x and dx, the rest as above */
+    const unsigned char *where;
+    fn_activation activation;
     int stream;               /* kernels: write dx past the cache; as above */
     int exact;                /* kernels: add exact terms up (exact_sums.inc); as above */
 } fn_layernorm_bwd;
@@ -40,6 +48,9 @@ typedef struct {
 typedef struct {
     /* Rows [begin, end) of y, mean and rstd. */
     void (*forward)(const fn_layernorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    /* The same from mean and rstd, which are given: with the bits of the forward call that they come from, but for what
+     * float64 rounded from a mean. */
+    void (*normalize)(const fn_layernorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
     /* Rows [begin, end) of dx; their share of dgamma and dbeta is added to sums. begin is a multiple of the group. */
     void (*backward)(const fn_layernorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_gradient_sums *sums);
 } fn_layernorm_kernels;
@@ -51,9 +62,8 @@ typedef struct {
 
 extern const fn_layernorm_drivers fn_layernorm;
 
-/* The drivers for other families: rows of x are written by `before` just before they are read, rows of dx changed by
- * `after` just after they are written. NULL for nothing. */
-int fn_layernorm_forward(const fn_layernorm_fwd *op, const fn_rows_hook *before, fn_dtype dtype);
-int fn_layernorm_backward(const fn_layernorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype);
+/* The drivers for other families, whose hook takes the place of loading x and of storing dx; NULL for nothing. */
+int fn_layernorm_forward(const fn_layernorm_fwd *op, const fn_rows_hook *hook, fn_dtype dtype);
+int fn_layernorm_backward(const fn_layernorm_bwd *op, const fn_rows_hook *hook, fn_dtype dtype);
 
 #endif

@@ -1,4 +1,4 @@
-/* RMSNorm: how its rows are cut into tasks, and how the tasks' shares of dgamma are added up. */
+/* RMSNorm: what is done with a tile of its rows. */
 #include "rmsnorm.h"
 
 #include <math.h>
@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "dispatch.h"
-#include "exact.h"
 #include "fpenv.h"
-#include "slabs.h"
 #include "tree.h"
 #include "work.h"
 
@@ -35,44 +33,53 @@ static const void *factor_of(double offset, const void *gamma, ptrdiff_t n, fn_d
     return *copy;
 }
 
+/* What both directions have: one array is read or written more in a backward. */
+static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const fn_rows_hook *hook)
+{
+    return (fn_rows){.m = m,
+                     .format = format,
+                     .bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0),
+                     .group = FN_EXACT_ROWS,
+                     .tiled = hook || format.storage != FN_REAL};
+}
+
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const fn_rmsnorm_fwd *op;
     const fn_rmsnorm_kernels *kernels;
-    const fn_rows_hook *before;
-    ptrdiff_t rows;
+    const fn_rows_hook *hook;
+    fn_row_format format;
 } fwd_task;
 
-static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+static void fwd_tile(const void *arg, const fn_tile *t)
 {
     const fwd_task *task = arg;
-    const ptrdiff_t first = begin * task->rows, last = fn_min(end * task->rows, task->op->m);
-    const ptrdiff_t step = task->before ? task->rows : last - first;
-    for (ptrdiff_t row = first; row < last; row += step) {
-        const ptrdiff_t next = fn_min(row + step, last);
-        if (task->before) task->before->call(task->before->arg, row, next);
-        task->kernels->forward(task->op, row, next);
-    }
+    fn_rmsnorm_fwd op = *task->op;
+    void *space = fn_tile_space(t, 0);
+    op.x = task->hook ? task->hook->load(task->hook->arg, t) : fn_tile_load(t, task->format, op.x, space);
+    op.y = fn_tile_place(t, task->format, op.y, space);
+    op.stream = t->stream && op.y != space;
+    if (op.rstd) op.rstd += t->begin;
+    task->kernels->forward(&op, 0, t->rows);
+    fn_tile_store(t, task->format, op.y, task->op->y);
 }
 
-int fn_rmsnorm_forward(const fn_rmsnorm_fwd *given, const fn_rows_hook *before, fn_dtype dtype)
+int fn_rmsnorm_forward(const fn_rmsnorm_fwd *given, const fn_rows_hook *hook, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype), bytes = given->m * row_bytes;
     fn_rmsnorm_fwd op = *given;
+    const fwd_task task = {&op, rmsnorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
+    fn_rows rows = rows_of(op.m, task.format, 2, hook);
     void *copy;
     op.gamma = factor_of(op.offset, op.gamma, op.n, dtype, &copy);
-    const int status = given->gamma && !op.gamma ? -1 : 0;
-    const ptrdiff_t traffic = 2 * bytes + (before ? before->bytes : 0);
-    op.stream = traffic >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.x != op.y;
-    if (bytes == 0) {
+    rows.stream = fn_rows_stream(&rows, 0, op.y, op.x, NULL);
+    rows.spaces = rows.tiled ? 1 : 0;
+    int status = given->gamma && !op.gamma ? -1 : 0;
+    if (op.m == 0 || op.n == 0)
         for (ptrdiff_t i = 0; op.rstd && i < op.m; i++) op.rstd[i] = 1 / sqrt(op.eps);
-    } else if (status == 0) {
-        const ptrdiff_t rows = fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_GROUP_ROWS);
-        fwd_task task = {&op, rmsnorm_kernels(dtype), before, row_bytes > FN_TILE_BYTES / 4 ? 1 : rows};
-        fn_share(fwd_range, &task, fn_ceil_div(op.m, task.rows), traffic);
-    }
+    else if (status == 0)
+        status = fn_rows_forward(&rows, fwd_tile, &task);
     free(copy);
     fn_fp_restore(saved);
     return status;
@@ -85,86 +92,43 @@ static int rms_norm(const fn_rmsnorm_fwd *op, fn_dtype dtype) { return fn_rmsnor
 typedef struct {
     const fn_rmsnorm_bwd *op;
     const fn_rmsnorm_kernels *kernels;
-    const fn_rows_hook *after;
-    ptrdiff_t slabs, slab_rows, tile_rows, padded;
-    int exact;
-    double *sums; /* (slabs, 2, padded), of float32 the second is not used */
-    fn_waiting_slabs *waiting;
+    const fn_rows_hook *hook;
+    fn_row_format format;
 } bwd_task;
 
-static double *sums_of_slab(const bwd_task *task, ptrdiff_t slab) { return task->sums + 2 * slab * task->padded; }
-
-static void add_slab(const void *context, ptrdiff_t to, ptrdiff_t from)
-{
-    const bwd_task *task = context;
-    double *a = sums_of_slab(task, to), *b = sums_of_slab(task, from);
-    fn_add_sums(a, a + task->padded, b, b + task->padded, task->op->n, task->exact);
-}
-
-static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
+static void bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
 {
     const bwd_task *task = arg;
-    for (ptrdiff_t slab = begin; slab < end; slab++) {
-        double *sums = task->op->gamma ? sums_of_slab(task, slab) : NULL;
-        const ptrdiff_t first = slab * task->slab_rows, last = fn_min(first + task->slab_rows, task->op->m);
-        const ptrdiff_t step = task->after ? task->tile_rows : last - first;
-        if (sums) memset(sums, 0, (size_t)(2 * task->padded) * sizeof(double));
-        for (ptrdiff_t row = first; row < last; row += step) {
-            const ptrdiff_t next = fn_min(row + step, last);
-            task->kernels->backward(task->op, row, next, sums, sums ? sums + task->padded : NULL);
-            if (task->after) task->after->call(task->after->arg, row, next);
-        }
-        if (sums) fn_slab_done(task->waiting, task->slabs, slab, add_slab, task);
-    }
+    const fn_row_format format = task->format;
+    fn_rmsnorm_bwd op = *task->op;
+    op.dy = fn_tile_load(t, format, op.dy, fn_tile_space(t, 0));
+    op.x = fn_tile_load(t, format, op.x, fn_tile_space(t, 1));
+    op.rstd += t->begin;
+    op.dx = fn_tile_place(t, format, op.dx, fn_tile_space(t, 0));
+    if (task->hook && t->stream) op.dx = fn_tile_space(t, 0); /* which is read again */
+    op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+    task->kernels->backward(&op, 0, t->rows, sums[0].hi, sums[0].lo);
+    if (task->hook)
+        task->hook->store(task->hook->arg, t, op.dx);
+    else
+        fn_tile_store(t, format, op.dx, task->op->dx);
 }
 
-static void write_dgamma(const bwd_task *task, fn_dtype dtype)
-{
-    const double *hi = task->sums, *lo = task->sums + task->padded;
-    for (ptrdiff_t j = 0; j < task->op->n; j++) {
-        if (dtype == FN_FLOAT32)
-            ((float *)task->op->dgamma)[j] = (float)hi[j];
-        else
-            ((double *)task->op->dgamma)[j] = hi[j] + lo[j];
-    }
-}
-
-static int backward(const fn_rmsnorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype)
-{
-    const ptrdiff_t row_bytes = op->n * fn_item_bytes(dtype);
-    const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, op->m * row_bytes / FN_SLAB_BYTES));
-    fn_waiting_slabs waiting = 0;
-    bwd_task task = {.op = op,
-                     .kernels = rmsnorm_kernels(dtype),
-                     .after = after,
-                     .tile_rows = fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_EXACT_ROWS),
-                     .padded = fn_round_up(op->n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4),
-                     .exact = dtype == FN_FLOAT64,
-                     .waiting = &waiting};
-    task.slab_rows = fn_round_up(fn_ceil_div(op->m, most), FN_EXACT_ROWS);
-    task.slabs = fn_ceil_div(op->m, task.slab_rows);
-    void *block = op->gamma ? malloc((size_t)(2 * task.slabs * task.padded) * sizeof(double) + FN_UNIT_BYTES) : NULL;
-    if (op->gamma && !block) return -1;
-    if (block) task.sums = fn_aligned_up(block);
-    fn_share(bwd_range, &task, task.slabs, 3 * op->m * row_bytes + (after ? after->bytes : 0));
-    if (block) write_dgamma(&task, dtype);
-    free(block);
-    return 0;
-}
-
-int fn_rmsnorm_backward(const fn_rmsnorm_bwd *given, const fn_rows_hook *after, fn_dtype dtype)
+int fn_rmsnorm_backward(const fn_rmsnorm_bwd *given, const fn_rows_hook *hook, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const ptrdiff_t row_bytes = given->n * fn_item_bytes(dtype), bytes = given->m * row_bytes;
     fn_rmsnorm_bwd op = *given;
+    const bwd_task task = {&op, rmsnorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
+    fn_rows rows = rows_of(op.m, task.format, 3, hook);
     void *copy;
     op.gamma = factor_of(op.offset, op.gamma, op.n, dtype, &copy);
-    op.stream = 3 * bytes >= FN_STREAM_BYTES && row_bytes >= FN_STREAM_ROW_BYTES && op.dx != op.dy && op.dx != op.x && !after;
+    rows.stream = fn_rows_stream(&rows, 0, op.dx, op.x, op.dy);
+    rows.spaces = rows.tiled ? 2 : 0;
     int status = given->gamma && !op.gamma ? -1 : 0;
-    if (bytes == 0 && op.dgamma)
-        memset(op.dgamma, 0, (size_t)row_bytes);
-    else if (bytes > 0 && status == 0)
-        status = backward(&op, after, dtype);
+    if (op.m > 0 && op.n > 0 && status == 0)
+        status = fn_rows_backward(&rows, bwd_tile, &task, op.gamma ? 1 : 0, &op.dgamma);
+    else if (op.dgamma)
+        memset(op.dgamma, 0, (size_t)fn_row_bytes(task.format));
     free(copy);
     fn_fp_restore(saved);
     return status;

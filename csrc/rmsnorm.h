@@ -3,7 +3,7 @@
 #define FN_RMSNORM_H
 
 #include "fastnorm.h"
-#include "rows_hook.h"
+#include "rows.h"
 
 typedef struct {
     ptrdiff_t m, n;
@@ -13,6 +13,7 @@ typedef struct {
     void *y;           /* real (m, n) */
     double *rstd;      /* (m) or NULL */
     double eps;
+    fn_storage storage; /* drivers: of x and y; kernels take reals only */
     int stream; /* kernels: write y past the cache; drivers decide it themselves */
 } fn_rmsnorm_fwd;
 
@@ -24,6 +25,7 @@ typedef struct {
     double offset;      /* as above */
     void *dx;           /* real (m, n); may be x or dy */
     void *dgamma;       /* real (n); NULL exactly if gamma is */
+    fn_storage storage; /* drivers: of dy, x and dx */
     int stream;         /* as above */
 } fn_rmsnorm_bwd;
 
@@ -44,7 +46,7 @@ typedef struct {
 extern const fn_rmsnorm_drivers fn_rmsnorm;
 
 /* The drivers for other families, as those of layernorm.h. */
-int fn_rmsnorm_forward(const fn_rmsnorm_fwd *op, const fn_rows_hook *before, fn_dtype dtype);
-int fn_rmsnorm_backward(const fn_rmsnorm_bwd *op, const fn_rows_hook *after, fn_dtype dtype);
+int fn_rmsnorm_forward(const fn_rmsnorm_fwd *op, const fn_rows_hook *hook, fn_dtype dtype);
+int fn_rmsnorm_backward(const fn_rmsnorm_bwd *op, const fn_rows_hook *hook, fn_dtype dtype);
 
 #endif

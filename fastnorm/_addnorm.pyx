@@ -4,6 +4,7 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
+from fastnorm._activations cimport FN_NO_ACTIVATION
 from fastnorm._arguments cimport (
     Layout,
     as_finite,
@@ -167,9 +168,12 @@ def add_layer_norm(
     cdef fn_layernorm_fwd norm
     norm.m = layout.rows
     norm.n = layout.features
+    norm.storage = layout.storage
     norm.x = cnp.PyArray_DATA(total)
     norm.gamma = data_or_null(gamma_array)
     norm.beta = data_or_null(beta_array)
+    norm.where = NULL
+    norm.activation = FN_NO_ACTIVATION
     norm.y = cnp.PyArray_DATA(y)
     norm.mean = <double *>data_or_null(mean)
     norm.rstd = <double *>data_or_null(rstd)
@@ -249,6 +253,7 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     cdef fn_layernorm_bwd norm
     norm.m = layout.rows
     norm.n = layout.features
+    norm.storage = layout.storage
     norm.dy = cnp.PyArray_DATA(dy_array)
     norm.x = cnp.PyArray_DATA(sum_array)
     norm.mean = <const double *>cnp.PyArray_DATA(mean_array)
@@ -257,6 +262,9 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     norm.dx = add.dresidual
     norm.dgamma = data_or_null(dgamma)
     norm.dbeta = cnp.PyArray_DATA(dbeta)
+    norm.beta = NULL
+    norm.where = NULL
+    norm.activation = FN_NO_ACTIVATION
     cdef PyThreadState *released = release_if_long(layout.rows, work(probability) * layout.features, layout.dtype)
     finish(released, drivers.add_layer_norm_backward(&add, &norm, layout.dtype))
     return dx, dresidual, dgamma, dbeta
@@ -336,6 +344,7 @@ def add_rms_norm(
     cdef fn_rmsnorm_fwd norm
     norm.m = layout.rows
     norm.n = layout.features
+    norm.storage = layout.storage
     norm.x = cnp.PyArray_DATA(total)
     norm.gamma = data_or_null(gamma_array)
     norm.offset = offset_value
@@ -413,6 +422,7 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     cdef fn_rmsnorm_bwd norm
     norm.m = layout.rows
     norm.n = layout.features
+    norm.storage = layout.storage
     norm.dy = cnp.PyArray_DATA(dy_array)
     norm.x = cnp.PyArray_DATA(sum_array)
     norm.rstd = <const double *>cnp.PyArray_DATA(rstd_array)

@@ -1,5 +1,8 @@
 # The operations of layernorm.h, for families that have them inside.
 
+from fastnorm._activations cimport fn_activation
+from fastnorm._core cimport fn_storage
+
 
 cdef extern from "layernorm.h" nogil:
     ctypedef struct fn_layernorm_fwd:
@@ -11,6 +14,9 @@ cdef extern from "layernorm.h" nogil:
         double *mean
         double *rstd
         double eps
+        fn_storage storage
+        const unsigned char *where
+        fn_activation activation
 
     ctypedef struct fn_layernorm_bwd:
         Py_ssize_t m, n
@@ -19,6 +25,10 @@ cdef extern from "layernorm.h" nogil:
         const double *mean
         const double *rstd
         const void *gamma
+        const void *beta
         void *dx
         void *dgamma
         void *dbeta
+        fn_storage storage
+        const unsigned char *where
+        fn_activation activation

@@ -4,6 +4,7 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
+from fastnorm._activations cimport FN_NO_ACTIVATION
 from fastnorm._arguments cimport (
     Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
     new_features, new_rows, place_result)
@@ -92,6 +93,9 @@ def layer_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None, return_
     op.mean = <double *>data_or_null(mean)
     op.rstd = <double *>data_or_null(rstd)
     op.eps = eps_value
+    op.storage = layout.storage
+    op.where = NULL
+    op.activation = FN_NO_ACTIVATION
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, layernorm.forward(&op, layout.dtype))
     if stats:
@@ -175,6 +179,10 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.storage = layout.storage
+    op.beta = NULL
+    op.where = NULL
+    op.activation = FN_NO_ACTIVATION
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, layernorm.backward(&op, layout.dtype))
     return deliver(dx, out), dgamma, dbeta

@@ -1,6 +1,8 @@
 # The operations of rmsnorm.h, for families that have them inside.
 
 
+from fastnorm._core cimport fn_storage
+
 cdef extern from "rmsnorm.h" nogil:
     ctypedef struct fn_rmsnorm_fwd:
         Py_ssize_t m, n
@@ -10,6 +12,7 @@ cdef extern from "rmsnorm.h" nogil:
         void *y
         double *rstd
         double eps
+        fn_storage storage
 
     ctypedef struct fn_rmsnorm_bwd:
         Py_ssize_t m, n
@@ -20,3 +23,4 @@ cdef extern from "rmsnorm.h" nogil:
         double offset
         void *dx
         void *dgamma
+        fn_storage storage

@@ -94,6 +94,7 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
     op.y = cnp.PyArray_DATA(y)
     op.rstd = <double *>data_or_null(rstd)
     op.eps = eps_value
+    op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, rmsnorm.forward(&op, layout.dtype))
     if stats:
@@ -174,6 +175,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None, *, axis=-1, offset=0.0, out=None)
     op.offset = offset_value
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
+    op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, rmsnorm.backward(&op, layout.dtype))
     return deliver(dx, out), dgamma

@@ -15,10 +15,10 @@ exact="$(setup EXACT) $(setup HIDDEN) -DFN_PLAIN_INLINE= -Icsrc"
 # every source with flags of its own, a line each
 sources() {
     local unit isa isas
-    for unit in $(setup SOURCES); do echo "csrc/$unit.c"; done
+    printf '%s\n' csrc/*.c
     if [[ $(uname -m) == x86_64 ]]; then isas="baseline avx2 avx512"; else isas="baseline neon"; fi
     for isa in $isas; do
-        for unit in $(setup KERNELS); do echo "${flags[$isa]:-} -include csrc/isa/$isa.h csrc/kernels/$unit.c"; done
+        for unit in csrc/kernels/*.c; do echo "${flags[$isa]:-} -include csrc/isa/$isa.h $unit"; done
     done
 }
 

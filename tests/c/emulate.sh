@@ -20,8 +20,8 @@ have() { command -v "$1" >"$work/null"; }
 
 source tests/c/setup.sh
 exact="$(setup EXACT) $(setup HIDDEN)"
-drivers=$(setup SOURCES)
-families=$(setup KERNELS)
+drivers=$(basename -s .c csrc/*.c)
+families=$(basename -s .c csrc/kernels/*.c)
 warnings="-Wall -Wextra -Wconversion -Werror"
 
 declare -A flags=([baseline]="" [neon]="" [avx2]="$(setup AVX2)" [avx512]="$(setup AVX512)")

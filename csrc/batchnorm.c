@@ -15,6 +15,55 @@
 
 FN_TABLES(batchnorm)
 
+/* ---- the gradient of what follows -------------------------------------------------------------------------------- */
+
+/* dz, made of dy tile by tile wherever it is needed, or once, if it is asked for as the gradient of the residual. */
+typedef struct {
+    fn_columns_result z;
+    fn_coefficients k;
+    fn_wide_columns wide;
+    char *dresidual;
+    int stream;
+} finish_gradient;
+
+enum { FINISH_SPARE = 4 };
+
+static int follows(const fn_finish *finish) { return finish->residual || finish->activation; }
+
+/* Spare arrays of the plan for it, if there is anything that follows. */
+static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
+
+static void make_dz(const void *context, const fn_columns_part *part, char *tile)
+{
+    const finish_gradient *g = context;
+    const fn_columns_result *z = &g->z;
+    const ptrdiff_t in = (part->row * z->stride + part->column) * z->item_bytes;
+    fn_columns_dz(z, part, tile);
+    if (g->dresidual) z->kernels->put_rows(tile, g->dresidual + in, part->rows, part->cols, z->stride, g->stream);
+}
+
+/* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
+ * scratch two. */
+static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd, const fn_finish_bwd *finish,
+                           const fn_columns *plan, double *spare, double *scratch)
+{
+    const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
+    const ptrdiff_t padded = plan->padded, size = plan->item_bytes;
+    g->k = (fn_coefficients){spare, spare + padded, spare + 2 * padded, spare + 2 * padded,
+                             (unsigned char *)(spare + 3 * padded), 0};
+    kernels->inference_coefficients(z, rstd, scratch, &g->k);
+    fn_columns_repeat(g->k.center, plan, size);
+    fn_columns_repeat(g->k.scale, plan, size);
+    fn_columns_repeat(g->k.offset, plan, size);
+    if (g->k.wide_count) fn_columns_repeat(g->k.wide, plan, 1);
+    g->wide = (fn_wide_columns){.kernels = kernels, .m = z->m, .c = z->c, .item_bytes = size, .mean = z->running_mean,
+                                .rstd = rstd, .gamma = z->gamma, .beta = z->beta};
+    g->z = (fn_columns_result){.kernels = kernels, .k = &g->k, .x = z->x, .finish = finish->of, .apply_wide = fn_apply_wide,
+                               .wide = &g->wide, .stride = plan->stride, .item_bytes = size};
+    g->dresidual = finish->dresidual;
+    g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
+}
+
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
 
 static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
@@ -30,8 +79,9 @@ static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op.m, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
-    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y,
+    const fn_wide_columns wide = {.kernels = kernels, .m = op.m, .c = op.c, .item_bytes = plan.item_bytes, .mean = op.mean,
+                                  .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
+    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .finish = op.finish,
                            .apply_wide = fn_apply_wide, .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
@@ -46,8 +96,9 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
-    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y,
+    const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes,
+                                  .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
+    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .finish = op->finish,
                            .apply_wide = fn_apply_wide, .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
@@ -59,47 +110,81 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 2)) return -1;
+    if (fn_columns_take(&s, &plan, 1 + spare_of(&op->finish))) return -1;
     double *mean = s.spare;
     memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
     fn_columns_repeat(mean, &plan, sizeof(double));
-    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
+    fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
+    finish_gradient finish;
+    if (follows(&op->finish.of)) {
+        const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma,
+                                          .beta = op->finish.beta};
+        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded, s.sums.a);
+        data.first = make_dz;
+        data.context = &finish;
+    }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
+    const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes, .mean = op->mean,
+                                  .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     fn_columns_result dx = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                             .apply_wide = fn_apply_wide, .wide = &wide};
+    if (op->finish.dresidual)
+        dx.dy = op->finish.dresidual;
+    else if (data.first)
+        dx.z = &finish.z;
     fn_columns_apply(&dx, &plan);
     free(s.block);
     return 0;
 }
 
-/* Sums and dx in one pass over memory. Where gamma is NULL nothing asks for the sum that x enters, so x is not read. */
+typedef struct {
+    finish_gradient finish;
+    fn_columns_result dx;
+} inference_gradient;
+
+static void first_dz(const void *context, const fn_columns_part *part, char *tile)
+{
+    make_dz(&((const inference_gradient *)context)->finish, part, tile);
+}
+
+static void then_scale(const void *context, const fn_columns_part *part)
+{
+    fn_columns_apply_part(&((const inference_gradient *)context)->dx, part);
+}
+
+/* Sums and dx in one pass over memory. Where gamma is NULL and nothing follows, nothing asks for the sum that x enters, so x
+ * is not read. */
 static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    const int more = follows(&op->finish.of);
     fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 3)) return -1;
+    if (fn_columns_take(&s, &plan, 3 + spare_of(&op->finish))) return -1;
     double *mean = s.spare, *factor = s.spare + plan.padded, *rstd = s.spare + 2 * plan.padded;
     memcpy(mean, op->running_mean, (size_t)op->c * sizeof(double));
     kernels->inference_bwd_coefficients(op, rstd, factor, &s.k);
     fn_columns_repeat(mean, &plan, sizeof(double));
-    fn_columns_repeat(factor, &plan, sizeof(double));
     fn_columns_repeat(s.k.scale, &plan, plan.item_bytes);
     if (s.k.wide_count) fn_columns_repeat(s.k.wide, &plan, 1);
-    const fn_wide_columns wide = {.kernels = kernels, .factor = factor};
-    fn_columns_result dx = {.kernels = kernels, .k = &s.k, .dy = op->dy, .out = op->dx, .scale = 1,
-                            .apply_wide = fn_apply_wide, .wide = &wide,
-                            .rows = plan.rows, .stride = plan.stride, .item_bytes = plan.item_bytes};
-    const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma ? 3 : 2;
+    const fn_wide_columns wide = {.kernels = kernels, .c = op->c, .item_bytes = plan.item_bytes, .factor = factor};
+    inference_gradient context = {.dx = {.kernels = kernels, .k = &s.k, .out = op->dx, .scale = 1,
+                                         .apply_wide = fn_apply_wide, .wide = &wide,
+                                         .stride = plan.stride, .item_bytes = plan.item_bytes}};
+    const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma || more ? 3 : 2;
     /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
-    dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
-                  && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
-    const fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = fn_columns_apply_tile,
-                                  .context = &dx};
+    context.dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
+                        && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
+    fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = then_scale,
+                            .context = &context};
+    if (more) {
+        const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->running_mean,
+                                          .gamma = op->gamma, .beta = op->finish.beta};
+        prepare_finish(&context.finish, &z, rstd, &op->finish, &plan, rstd + plan.padded, s.sums.a);
+        data.first = first_dz;
+    }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    if (plan.tail) fn_columns_apply_tile(&dx, plan.rows, 1, 0, plan.tail * plan.c);
     kernels->inference_bwd_gradients(op, rstd, &s.sums);
     free(s.block);
     return 0;
@@ -131,6 +216,11 @@ static void *entry(const void *array, ptrdiff_t j, ptrdiff_t item_bytes)
 
 static double *entry_of_doubles(const double *array, ptrdiff_t j) { return entry(array, j, sizeof *array); }
 
+static fn_finish finish_from(const fn_finish *finish, ptrdiff_t j, ptrdiff_t item_bytes)
+{
+    return (fn_finish){entry(finish->residual, j, item_bytes), finish->activation};
+}
+
 static void forward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const block_task *task = arg;
@@ -147,7 +237,8 @@ static void forward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                          .mean = entry_of_doubles(op->mean, j),
                                          .rstd = entry_of_doubles(op->rstd, j),
                                          .m2 = entry_of_doubles(op->m2, j),
-                                         .eps = op->eps},
+                                         .eps = op->eps,
+                                         .finish = finish_from(&op->finish, j, size)},
                       task->dtype);
 }
 
@@ -166,7 +257,8 @@ static void inference_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                               .gamma = entry(op->gamma, j, size),
                                               .beta = entry(op->beta, j, size),
                                               .y = entry(op->y, j, size),
-                                              .eps = op->eps};
+                                              .eps = op->eps,
+                                              .finish = finish_from(&op->finish, j, size)};
         (void)inference(&block, task->dtype);
     }
 }
@@ -187,7 +279,9 @@ static void backward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                         .gamma = entry(op->gamma, j, size),
                                         .dx = entry(op->dx, j, size),
                                         .dgamma = entry(op->dgamma, j, size),
-                                        .dbeta = entry(op->dbeta, j, size)};
+                                        .dbeta = entry(op->dbeta, j, size),
+                                        .finish = {finish_from(&op->finish.of, j, size), entry(op->finish.beta, j, size),
+                                                   entry(op->finish.dresidual, j, size)}};
         (void)backward(&block, task->dtype);
     }
 }

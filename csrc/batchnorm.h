@@ -4,6 +4,7 @@
 #ifndef FN_BATCHNORM_H
 #define FN_BATCHNORM_H
 
+#include "activations.h"
 #include "fastnorm.h"
 
 /* Where the m rows of arrays lie. run = 0: channels last, as (m, c). Else x (and dy) are channels-first memory, C-contiguous
@@ -14,17 +15,25 @@ typedef struct {
     int result_too;
 } fn_channels_first;
 
+/* What follows the normalization in the same pass: y = activation(z + residual), where z is what there would be without.
+ * Not of channels-first memory. */
+typedef struct {
+    const void *residual; /* real (m, c) or NULL */
+    fn_activation activation;
+} fn_finish;
+
 typedef struct {
     ptrdiff_t m, c, stride;
     const void *x;     /* real (m, c) */
     const void *gamma; /* real (c) or NULL for 1 */
     const void *beta;  /* real (c) or NULL for 0 */
-    void *y;           /* real (m, c) */
+    void *y;           /* real (m, c); may be finish.residual, too */
     double *mean;      /* (c); drivers take NULL, kernels do not */
     double *rstd;      /* (c); likewise */
     double *m2;        /* (c) or NULL */
     double eps;
     fn_channels_first first;
+    fn_finish finish;
 } fn_batchnorm_fwd;
 
 typedef struct {
@@ -32,10 +41,18 @@ typedef struct {
     const void *x;                            /* real (m, c) */
     const double *running_mean, *running_var; /* (c) */
     const void *gamma, *beta;                 /* real (c) or NULL */
-    void *y;                                  /* real (m, c) */
+    void *y;                                  /* real (m, c); may be finish.residual, too */
     double eps;
     fn_channels_first first;
+    fn_finish finish;
 } fn_batchnorm_inference;
+
+/* The gradient of what follows: dy is that of y, and z is made again from what it was made from, with beta. */
+typedef struct {
+    fn_finish of;
+    const void *beta; /* real (c) or NULL */
+    void *dresidual;  /* real (m, c), the gradient of z; NULL exactly if of.residual is */
+} fn_finish_bwd;
 
 typedef struct {
     ptrdiff_t m, c, stride;
@@ -46,18 +63,20 @@ typedef struct {
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
     fn_channels_first first;
+    fn_finish_bwd finish;
 } fn_batchnorm_bwd;
 
 /* The backward of an inference: statistics do not depend on x. */
 typedef struct {
     ptrdiff_t m, c, stride;
-    const void *dy, *x;                       /* real (m, c); x is not read if gamma is NULL */
+    const void *dy, *x;                       /* real (m, c); x is not read if gamma is NULL and nothing follows */
     const double *running_mean, *running_var; /* (c) */
     const void *gamma;                        /* real (c) or NULL for 1 */
     void *dx;                                 /* real (m, c); may be x or dy */
     void *dgamma;                             /* real (c); NULL exactly if gamma is */
     void *dbeta;                              /* real (c) */
     double eps;
+    fn_finish_bwd finish;
 } fn_batchnorm_inference_bwd;
 
 /* Two sums for each column, each of them hi + lo. lo is what float64 sums lack; float32 sums leave it alone. Arrays of
@@ -100,7 +119,7 @@ typedef struct {
     /* Coefficients of all c columns from their sums over m rows, which are spent; out->center holds the pivots. op->mean,
      * op->rstd and op->m2 are written. */
     void (*fwd_coefficients)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, fn_coefficients *out);
-    /* rstd (c) is written, spare (2, c) is scratch. */
+    /* rstd (c) is written, or read if op->running_var is NULL; spare (2, c) is scratch. */
     void (*inference_coefficients)(const fn_batchnorm_inference *op, double *rstd, double *spare, fn_coefficients *out);
     /* op->dgamma and op->dbeta are written. On return sums->a is the whole of dy * (x - mean), sums->b of dy; the lo parts
      * are spent. */

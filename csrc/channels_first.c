@@ -152,7 +152,7 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .run = op.first.run};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op.m, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
+    const fn_wide_columns wide = {kernels, op.m, op.c, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first,
                        .wide = &wide};
     apply(&task);
@@ -167,7 +167,7 @@ int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batch
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
+    const fn_wide_columns wide = {kernels, op->m, op->c, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first,
                        .wide = &wide};
     apply(&task);
@@ -185,7 +185,7 @@ int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_ke
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .run = op->first.run};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
+    const fn_wide_columns wide = {kernels, op->m, op->c, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
     apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                        .first = op->first, .wide = &wide};
     apply(&task);

@@ -125,17 +125,31 @@ static void clear_sums(const fn_columns *plan, const fn_column_sums *s, ptrdiff_
     memset(s->b_lo, 0, bytes);
 }
 
-/* Part by part, each of whole groups. */
-static void sum_and_go_on(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
-                          const fn_column_sums *out)
+/* Part by part, each of whole groups: dy as it is, or what is made of it, with which rows of x are together if need be. */
+static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
+                      const fn_column_sums *out)
 {
+    _Alignas(FN_UNIT_BYTES) char x_tile[FN_GATHER_BYTES], dy_tile[FN_GATHER_BYTES];
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
-    const ptrdiff_t some = fn_max(1, FN_PART_BYTES / (cols * plan->item_bytes) / FN_GRADIENT_ROWS) * FN_GRADIENT_ROWS;
+    const ptrdiff_t row_bytes = cols * plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
+    const ptrdiff_t some = fn_max(1, FN_PART_BYTES / row_bytes / group) * group;
     for (const ptrdiff_t end = row + rows; row < end; row += some) {
-        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, part = fn_min(some, end - row);
-        task->kernels->bwd_sums(data->dy + in, data->x + in, part, plan->stride, cols, data->mean + column, task->fetch, out);
-        data->then(data->context, row, part, column, cols);
+        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, count = fn_min(some, end - row);
+        const char *x = data->x + in;
+        fn_columns_part part = {row, count, column, cols, data->dy + in, plan->stride};
+        if (data->first) {
+            data->first(data->context, &part, dy_tile);
+            part.dy = dy_tile;
+            part.dy_stride = cols;
+            if (plan->stride != cols) {
+                for (ptrdiff_t i = 0; i < count; i++)
+                    memcpy(x_tile + i * row_bytes, x + i * plan->stride * plan->item_bytes, (size_t)row_bytes);
+                x = x_tile;
+            }
+        }
+        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column, task->fetch, out);
+        if (data->then) data->then(data->context, &part);
     }
 }
 
@@ -197,8 +211,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         clear_sums(plan, &out, cols);
         if (data->run)
             sum_gathered(task, row, rows, column, cols, &out);
-        else if (data->then)
-            sum_and_go_on(task, row, rows, column, cols, &out);
+        else if (data->first || data->then)
+            sum_parts(task, row, rows, column, cols, &out);
         else if (data->dy)
             task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
                                               data->mean + column, task->fetch, &out);
@@ -223,12 +237,18 @@ static double tail_of(const fn_columns *plan, const fn_columns_data *data, const
 /* Row i of the tail joins part i of the fold. */
 static void add_tail(const fn_columns *plan, const fn_columns_data *data, const fn_column_sums *s)
 {
-    const ptrdiff_t size = plan->item_bytes;
+    _Alignas(FN_UNIT_BYTES) char tile[FN_GATHER_BYTES]; /* which has room for the columns of a folded array */
+    const ptrdiff_t size = plan->item_bytes, cols = plan->tail * plan->c;
     const int exact = size == 8;
-    for (ptrdiff_t j = 0; j < plan->tail * plan->c; j++) {
+    fn_columns_part part = {plan->rows, 1, 0, cols, data->dy ? data->dy + plan->rows * plan->cols * size : NULL, cols};
+    if (data->first) {
+        data->first(data->context, &part, tile);
+        part.dy = tile;
+    }
+    for (ptrdiff_t j = 0; j < cols; j++) {
         const double x = tail_of(plan, data, data->x, j);
         if (data->dy) {
-            const double dy = tail_of(plan, data, data->dy, j);
+            const double dy = data->run ? tail_of(plan, data, data->dy, j) : fn_value_at(part.dy, j, size);
             const fn_pair e = fn_two_sum(x, -data->mean[j]);
             fn_add(&s->a[j], &s->a_lo[j], dy * e.hi, exact);
             if (exact) s->a_lo[j] += fma(dy, e.hi, -(dy * e.hi)) + dy * e.lo;
@@ -239,6 +259,7 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
             fn_add(&s->b[j], &s->b_lo[j], d * d, exact);
         }
     }
+    if (data->then) data->then(data->context, &part);
 }
 
 void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
@@ -249,7 +270,7 @@ void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels,
     column_task task = {plan, kernels, data, scratch, waiting, fetch};
     for (ptrdiff_t i = 0; i < plan->slices; i++) waiting[i] = 0;
     fn_share(sum_range, &task, plan->slabs * plan->slices, arrays * bytes);
-    add_tail(plan, data, scratch);
+    if (plan->tail) add_tail(plan, data, scratch);
     for (ptrdiff_t half = plan->fold / 2; half > 0; half /= 2) {
         const fn_column_sums from = sums_at(scratch, half * plan->c);
         add_sums(plan, scratch, &from, half * plan->c);

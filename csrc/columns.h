@@ -27,7 +27,7 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
 
 /* What is worked with, in one block, which the caller frees. What a block of a wide array needs is on the stack, so that
  * it cannot fail. */
-enum { FN_COLUMNS_LOCAL_BYTES = 42 << 10 };
+enum { FN_COLUMNS_LOCAL_BYTES = 54 << 10 };
 
 typedef struct {
     char *block; /* NULL: local */
@@ -48,15 +48,25 @@ void fn_columns_place(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spa
 /* Repeats the first c entries of an array over all the columns of the folded array. */
 void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes);
 
+/* A part of the folded array. dy is its first element, or that of what was made of it; its rows are dy_stride elements
+ * apart. */
+typedef struct {
+    ptrdiff_t row, rows, column, cols;
+    const char *dy;
+    ptrdiff_t dy_stride;
+} fn_columns_part;
+
 /* What is summed: moments of x about pivot (real); with dy, the sums of the backward about mean. Both have plan->cols
  * entries, mean whole units. */
 typedef struct {
     const char *x, *dy, *pivot;
     const double *mean;
     ptrdiff_t run; /* x and dy are channels-first memory; 0: channels last */
-    /* With dy: what is done with each part of the folded array once it has been summed, while it is in the first-level cache;
-     * or NULL. x and dy of that part may be written then. */
-    void (*then)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
+    /* With dy: makes of each part what is summed for dy, a dense tile; or NULL. */
+    void (*first)(const void *context, const fn_columns_part *part, char *tile);
+    /* With dy: what is done with each part once it has been summed, while it is in the first-level cache, and with what was
+     * summed for dy; or NULL. x and dy of that part may be written then. */
+    void (*then)(const void *context, const fn_columns_part *part);
     const void *context;
 } fn_columns_data;
 

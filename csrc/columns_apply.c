@@ -2,8 +2,12 @@
 
 #include <string.h>
 
+#include "addnorm.h"
+#include "dispatch.h"
 #include "tree.h"
 #include "work.h"
+
+FN_TABLES(addnorm)
 
 static void repeat_coefficients(const fn_coefficients *k, const fn_columns *plan)
 {
@@ -19,9 +23,10 @@ static double parameter(const void *array, ptrdiff_t j, ptrdiff_t item_bytes, do
 }
 
 void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
-                   ptrdiff_t j)
+                   ptrdiff_t column)
 {
     const fn_wide_columns *w = wide;
+    const ptrdiff_t j = column % w->c;
     const double gamma = parameter(w->gamma, j, w->item_bytes, 1), inv = 1 / (double)w->m;
     if (w->factor) {
         w->kernels->scale_wide(dy, out, rows, stride, w->factor[j]);
@@ -35,46 +40,136 @@ void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, p
     }
 }
 
-static void apply_columns(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t cols)
+/* ---- the normalization ------------------------------------------------------------------------------------------- */
+
+/* Rows of the columns from j on, of which dy, x and out are the first elements. */
+static void apply_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t j,
+                          ptrdiff_t cols, int stream)
 {
-    const ptrdiff_t in = (row * t->stride + j) * t->item_bytes, at = j * t->item_bytes;
+    const ptrdiff_t at = j * t->item_bytes;
     const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
                                (char *)t->k->slope + at, NULL, 0};
     const fn_batchnorm_kernels *kernels = t->kernels;
     if (t->scale)
-        (t->stream ? kernels->scale_stream : kernels->scale)(t->dy + in, t->out + in, rows, t->stride, cols, &k);
-    else if (t->dy)
-        (t->stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(
-            t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k);
+        (stream ? kernels->scale_stream : kernels->scale)(dy, out, rows, t->stride, cols, &k);
+    else if (dy)
+        (stream ? kernels->bwd_apply_stream : kernels->bwd_apply)(dy, x, out, rows, t->stride, cols, &k);
     else
-        (t->stream ? kernels->apply_stream : kernels->apply)(t->x + in, t->out + in, rows, t->stride, cols, &k);
+        (stream ? kernels->apply_stream : kernels->apply)(x, out, rows, t->stride, cols, &k);
 }
 
-static void apply_wide_column(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t j)
-{
-    const ptrdiff_t in = (row * t->stride + j) * t->item_bytes;
-    t->apply_wide(t->wide, t->dy ? t->dy + in : NULL, t->x ? t->x + in : NULL, t->out + in, rows, t->stride, j);
-}
+static const char *moved(const char *array, ptrdiff_t bytes) { return array ? array + bytes : NULL; }
 
-/* Runs of plain columns and single wide ones, in turn. */
-static void apply_mixed_columns(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t begin, ptrdiff_t end)
+/* The same: runs of plain columns and single wide ones, in turn. */
+static void apply_mixed_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows,
+                                ptrdiff_t first, ptrdiff_t cols, int stream)
 {
-    for (ptrdiff_t j = begin; j < end;) {
-        ptrdiff_t next = j;
-        while (next < end && !t->k->wide[next]) next++;
-        if (next > j) apply_columns(t, row, rows, j, next - j);
-        for (j = next; j < end && t->k->wide[j]; j++)
-            apply_wide_column(t, row, rows, j);
+    for (ptrdiff_t j = first, end = first + cols, next; j < end; j = next) {
+        const ptrdiff_t at = (j - first) * t->item_bytes;
+        for (next = j; next < end && !t->k->wide[next];) next++;
+        if (next > j)
+            apply_columns(t, moved(dy, at), moved(x, at), out + at, rows, j, next - j, stream);
+        else
+            t->apply_wide(t->wide, moved(dy, at), moved(x, at), out + at, rows, t->stride, next++);
     }
 }
 
-void fn_columns_apply_tile(const void *result, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
+static void normalize(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t j,
+                      ptrdiff_t cols, int stream)
 {
-    const fn_columns_result *t = result;
     if (t->k->wide_count)
-        apply_mixed_columns(t, row, rows, column, column + cols);
+        apply_mixed_columns(t, dy, x, out, rows, j, cols, stream);
     else
-        apply_columns(t, row, rows, column, cols);
+        apply_columns(t, dy, x, out, rows, j, cols, stream);
+}
+
+static ptrdiff_t place(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t column)
+{
+    return (row * t->stride + column) * t->item_bytes;
+}
+
+/* ---- what follows it --------------------------------------------------------------------------------------------- */
+
+static fn_dtype dtype_of(const fn_columns_result *t) { return t->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64; }
+
+void fn_columns_z(const fn_columns_result *z, const fn_columns_part *part, char *tile)
+{
+    const ptrdiff_t some = part->cols == z->stride ? part->rows : 1, n = some * part->cols;
+    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * z->item_bytes) {
+        const ptrdiff_t in = place(z, part->row + i, part->column);
+        normalize(z, NULL, z->x + in, tile, some, part->column, part->cols, 0);
+        if (z->finish.residual) {
+            const fn_addnorm_bwd add = {.dsum = (const char *)z->finish.residual + in, .dresidual = tile};
+            addnorm_kernels(dtype_of(z))->backward(&add, 0, n);
+        }
+    }
+}
+
+void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile)
+{
+    const fn_activation activation = z->finish.activation;
+    const ptrdiff_t some = part->dy_stride == part->cols ? part->rows : 1, n = some * part->cols, size = z->item_bytes;
+    if (activation != FN_NO_ACTIVATION) fn_columns_z(z, part, tile);
+    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * size)
+        fn_activate_backward(activation, part->dy + i * part->dy_stride * size, tile, tile, n, dtype_of(z));
+}
+
+/* A piece is contiguous and stays in the first-level cache. */
+static void finish_piece(const fn_columns_result *t, const fn_columns_part *piece)
+{
+    _Alignas(FN_UNIT_BYTES) char tile[FN_PART_BYTES];
+    const ptrdiff_t n = piece->rows * piece->cols;
+    char *out = t->out + place(t, piece->row, piece->column), *z = t->stream || t->out == t->finish.residual ? tile : out;
+    fn_columns_z(t, piece, z);
+    fn_activate(t->finish.activation, z, n, dtype_of(t));
+    if (z == tile) t->kernels->put_rows(tile, out, 1, n, n, t->stream);
+}
+
+static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
+{
+    _Alignas(FN_UNIT_BYTES) char dz[FN_PART_BYTES];
+    const ptrdiff_t in = place(t, piece->row, piece->column);
+    fn_columns_part part = *piece;
+    part.dy = t->dy + in;
+    part.dy_stride = part.cols;
+    fn_columns_dz(t->z, &part, dz);
+    normalize(t, dz, t->x + in, t->out + in, part.rows, part.column, part.cols, t->stream);
+}
+
+static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
+{
+    const ptrdiff_t most = FN_PART_BYTES / t->item_bytes, whole = cols == t->stride && cols <= most;
+    const ptrdiff_t some_rows = whole ? most / cols : 1, some_cols = fn_min(cols, most);
+    for (ptrdiff_t i = 0; i < rows; i += some_rows)
+        for (ptrdiff_t j = 0; j < cols; j += some_cols) {
+            const fn_columns_part piece = {.row = row + i, .rows = fn_min(some_rows, rows - i), .column = column + j,
+                                           .cols = fn_min(some_cols, cols - j)};
+            if (t->z)
+                dx_piece(t, &piece);
+            else
+                finish_piece(t, &piece);
+        }
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
+
+void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *part)
+{
+    const ptrdiff_t some = part->dy_stride == t->stride ? part->rows : 1;
+    for (ptrdiff_t i = 0; i < part->rows; i += some) {
+        const ptrdiff_t in = place(t, part->row + i, part->column);
+        normalize(t, part->dy + i * part->dy_stride * t->item_bytes, moved(t->x, in), t->out + in, some, part->column,
+                  part->cols, t->stream);
+    }
+}
+
+static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
+{
+    const ptrdiff_t in = place(t, row, column);
+    if (t->z || t->finish.residual || t->finish.activation)
+        apply_by_pieces(t, row, rows, column, cols);
+    else
+        normalize(t, moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);
 }
 
 static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -85,7 +180,7 @@ static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t tile = t->tiles - 1 - i;
         const ptrdiff_t row = tile / t->tiles_across * t->tile_rows, column = tile % t->tiles_across * t->tile_cols;
         const ptrdiff_t rows = fn_min(t->tile_rows, t->rows - row), cols = fn_min(t->tile_cols, t->cols - column);
-        fn_columns_apply_tile(t, row, rows, column, cols);
+        apply_tile(t, row, rows, column, cols);
     }
 }
 
@@ -98,6 +193,14 @@ static void rotate(void *array, ptrdiff_t first, ptrdiff_t bytes)
     memcpy((char *)array + bytes - first, moved, (size_t)first);
 }
 
+static void rotate_coefficients(const fn_coefficients *k, ptrdiff_t first, ptrdiff_t bytes)
+{
+    rotate(k->center, first, bytes);
+    rotate(k->scale, first, bytes);
+    rotate(k->offset, first, bytes);
+    rotate(k->slope, first, bytes);
+}
+
 /* Where what is streamed does not begin on a cache line, as in the arrays of NumPy, each row would have an end that does
  * not fill one, which breaks the streams: measured, three times the time of rows of 128 bytes. So rows of whole lines
  * begin at the first line instead, with coefficients that are rotated, and a part of a row is left at either end. */
@@ -106,16 +209,19 @@ static void begin_aligned(fn_columns_result *t)
     const ptrdiff_t row_bytes = t->cols * t->item_bytes;
     const ptrdiff_t skipped = (ptrdiff_t)(-(uintptr_t)t->out % FN_UNIT_BYTES);
     if (!skipped || skipped % t->item_bytes || t->stride != t->cols || row_bytes % FN_UNIT_BYTES) return;
+    if (t->z && t->z->k->wide_count) return;
     const ptrdiff_t columns = skipped / t->item_bytes;
-    apply_columns(t, 0, 1, 0, columns);
-    apply_columns(t, t->rows - 1, 1, columns, t->cols - columns);
-    rotate(t->k->center, skipped, row_bytes);
-    rotate(t->k->scale, skipped, row_bytes);
-    rotate(t->k->offset, skipped, row_bytes);
-    rotate(t->k->slope, skipped, row_bytes);
+    apply_tile(t, 0, 1, 0, columns);
+    apply_tile(t, t->rows - 1, 1, columns, t->cols - columns);
+    rotate_coefficients(t->k, skipped, row_bytes);
+    if (t->z) {
+        rotate_coefficients(t->z->k, skipped, row_bytes);
+        t->z->x += skipped;
+    }
     t->x += skipped;
     t->out += skipped;
-    if (t->dy) t->dy += skipped;
+    t->dy = moved(t->dy, skipped);
+    t->finish.residual = moved(t->finish.residual, skipped);
     t->rows--;
 }
 
@@ -127,10 +233,12 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     t->rows = folded ? plan->rows : plan->m;
     t->cols = folded ? plan->cols : plan->c;
     t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
-    const ptrdiff_t arrays = t->dy ? 3 : 2;
-    t->stream = arrays * t->rows * t->stride * t->item_bytes * plan->samples >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy;
+    if (t->z) t->z->stride = t->stride;
+    const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
+    t->stream = arrays * t->rows * t->stride * t->item_bytes * plan->samples >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
+                && t->out != t->finish.residual;
     /* rows that do not fill a folded row are its first columns */
-    if (folded && plan->tail) apply_columns(t, plan->rows, 1, 0, plan->tail * plan->c);
+    if (folded && plan->tail) apply_tile(t, plan->rows, 1, 0, plan->tail * plan->c);
     if (folded && t->stream) begin_aligned(t);
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);

@@ -8,23 +8,26 @@
 /* What wide columns are made from, by the kernels in double. */
 typedef struct {
     const fn_batchnorm_kernels *kernels;
-    ptrdiff_t m, item_bytes;
+    ptrdiff_t m, c, item_bytes;
     const double *mean, *rstd;
     const void *gamma, *beta;
     const fn_column_sums *sums; /* in a backward */
     const double *factor;       /* in the backward of an inference */
 } fn_wide_columns;
 
-/* Column j of some rows that lie stride elements apart; dy and x are NULL where there are none. */
+/* Column j, perhaps of the folded array, of some rows that lie stride elements apart; dy and x are NULL where there are
+ * none. */
 void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
                    ptrdiff_t j);
 
-typedef struct {
+typedef struct fn_columns_result {
     const fn_batchnorm_kernels *kernels;
     const fn_coefficients *k;
     const char *x, *dy; /* dy is NULL in a forward, */
     char *out;
     int scale; /* x in the backward of an inference, where this is set */
+    fn_finish finish; /* what follows, in a forward; */
+    struct fn_columns_result *z; /* in a backward, what it follows, where dy is the gradient of what follows; or NULL */
     /* One wide column, as fn_apply_wide has it. */
     void (*apply_wide)(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
                        ptrdiff_t j);
@@ -38,7 +41,12 @@ typedef struct {
 /* The whole array. The coefficients of its c columns are repeated over those of the folded array, and spent. */
 void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
 
-/* A part of it, of the folded array or not, as rows, stride, item_bytes and stream say. */
-void fn_columns_apply_tile(const void *result, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
+/* A part of it, of the folded array or not, as stride, item_bytes and stream say; rows of dy lie dy_stride elements apart. */
+void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *part);
+
+/* Tiles of what a normalization makes and of what follows, dense: part->cols elements a row. dy is the gradient of what
+ * follows, and may be the tile. */
+void fn_columns_z(const fn_columns_result *z, const fn_columns_part *part, char *tile);
+void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile);
 
 #endif

@@ -120,7 +120,7 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
     else
         sum_rows(t, x, space, &groups);
     t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, &space->sums, &space->k);
-    fn_wide_columns wide = {t->s.columns, plan->m, plan->item_bytes, NULL, NULL, op->gamma, op->beta, NULL, NULL};
+    fn_wide_columns wide = {t->s.columns, plan->m, plan->c, plan->item_bytes, NULL, NULL, op->gamma, op->beta, NULL, NULL};
     if (space->k.wide_count) {
         wide.mean = groups.s1; /* which are spent */
         wide.rstd = groups.s2;

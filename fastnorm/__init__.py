@@ -16,12 +16,7 @@ from fastnorm._activations import (
     tanh_backward,
 )
 from fastnorm._addnorm import add_layer_norm, add_layer_norm_backward, add_rms_norm, add_rms_norm_backward
-from fastnorm._batchnorm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    batch_norm_inference_backward,
-)
+from fastnorm._batchnorm import batch_norm, batch_norm_backward
 from fastnorm._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm._core import (
     __cpu_features__,
@@ -34,6 +29,7 @@ from fastnorm._core import (
 )
 from fastnorm._dropout import dropout, dropout_backward, dropout_key
 from fastnorm._groupnorm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
+from fastnorm._inference import batch_norm_inference, batch_norm_inference_backward
 from fastnorm._layernorm import layer_norm, layer_norm_backward
 from fastnorm._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm._rmsnorm import rms_norm, rms_norm_backward

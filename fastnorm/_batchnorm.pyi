@@ -18,6 +18,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[False] = False,
 ) -> NDArray[_Float]: ...
@@ -33,6 +35,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[True],
 ) -> tuple[NDArray[_Float], _Statistics, _Statistics]: ...
@@ -48,6 +52,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: Literal[False] = False,
 ) -> _Floats: ...
@@ -63,6 +69,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: Literal[True],
 ) -> tuple[_Floats, _Statistics, _Statistics]: ...
@@ -78,34 +86,12 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: bool = False,
 ) -> _Floats | tuple[_Floats, _Statistics, _Statistics]: ...
 @overload
-def batch_norm_inference(
-    x: NDArray[_Float],
-    running_mean: _Array,
-    running_var: _Array,
-    gamma: _Array | None = None,
-    beta: _Array | None = None,
-    *,
-    axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: NDArray[_Float] | None = None,
-) -> NDArray[_Float]: ...
-@overload
-def batch_norm_inference(
-    x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
-    gamma: _Array | None = None,
-    beta: _Array | None = None,
-    *,
-    axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: _Floats | None = None,
-) -> _Floats: ...
-@overload
 def batch_norm_backward(
     dy: _Array,
     x: NDArray[_Float],
@@ -114,6 +100,9 @@ def batch_norm_backward(
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: None = None,
+    activation: str | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
 @overload
@@ -125,8 +114,39 @@ def batch_norm_backward(
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: None = None,
+    activation: str | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
+@overload
+def batch_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], None, NDArray[_Float], NDArray[_Float]]: ...
+@overload
+def batch_norm_backward(
+    dy: _Array,
+    x: NDArray[_Float],
+    mean: _Array,
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
+    out: NDArray[_Float] | None = None,
+) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
 @overload
 def batch_norm_backward(
     dy: _Array,
@@ -136,6 +156,9 @@ def batch_norm_backward(
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, None, _Floats]: ...
 @overload
@@ -147,53 +170,36 @@ def batch_norm_backward(
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, _Floats, _Floats]: ...
 @overload
-def batch_norm_inference_backward(
+def batch_norm_backward(
     dy: _Array,
-    x: NDArray[_Float],
-    running_mean: _Array,
-    running_var: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: NDArray[_Float] | None = None,
-) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
+    out: _Floats | None = None,
+) -> tuple[_Floats, None, _Floats, _Floats]: ...
 @overload
-def batch_norm_inference_backward(
+def batch_norm_backward(
     dy: _Array,
-    x: NDArray[_Float],
-    running_mean: _Array,
-    running_var: _Array,
+    x: _Array,
+    mean: _Array,
+    rstd: _Array,
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: NDArray[_Float] | None = None,
-) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
-@overload
-def batch_norm_inference_backward(
-    dy: _Array,
-    x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
-    gamma: None = None,
-    *,
-    axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
     out: _Floats | None = None,
-) -> tuple[_Floats, None, _Floats]: ...
-@overload
-def batch_norm_inference_backward(
-    dy: _Array,
-    x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
-    gamma: _Array,
-    *,
-    axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: _Floats | None = None,
-) -> tuple[_Floats, _Floats, _Floats]: ...
+) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...

@@ -4,70 +4,11 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
+from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_channels, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out,
-    check_running, cut, data_or_null, deliver, lies_like, new_features, place_channels, place_result, plain)
-from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, release_if_long
-
-cdef extern from "batchnorm.h" nogil:
-    ctypedef struct fn_channels_first:
-        Py_ssize_t run
-        bint result_too
-
-    ctypedef struct fn_batchnorm_fwd:
-        Py_ssize_t m, c, stride
-        const void *x
-        const void *gamma
-        const void *beta
-        void *y
-        double *mean
-        double *rstd
-        double *m2
-        double eps
-        fn_channels_first first
-
-    ctypedef struct fn_batchnorm_inference:
-        Py_ssize_t m, c, stride
-        const void *x
-        const double *running_mean
-        const double *running_var
-        const void *gamma
-        const void *beta
-        void *y
-        double eps
-        fn_channels_first first
-
-    ctypedef struct fn_batchnorm_bwd:
-        Py_ssize_t m, c, stride
-        const void *dy
-        const void *x
-        const double *mean
-        const double *rstd
-        const void *gamma
-        void *dx
-        void *dgamma
-        void *dbeta
-        fn_channels_first first
-
-    ctypedef struct fn_batchnorm_inference_bwd:
-        Py_ssize_t m, c, stride
-        const void *dy
-        const void *x
-        const double *running_mean
-        const double *running_var
-        const void *gamma
-        void *dx
-        void *dgamma
-        void *dbeta
-        double eps
-
-    ctypedef struct fn_batchnorm_drivers:
-        bint (*takes_channels_first)(Py_ssize_t m, Py_ssize_t c, fn_dtype dtype)
-        int (*forward)(const fn_batchnorm_fwd *op, fn_dtype dtype)
-        int (*inference)(const fn_batchnorm_inference *op, fn_dtype dtype)
-        int (*backward)(const fn_batchnorm_bwd *op, fn_dtype dtype)
-        int (*inference_backward)(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
-        void (*update_running)(void *running, const double *batch, Py_ssize_t c, double momentum, fn_dtype dtype)
+    Layout, as_channels, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out, check_running,
+    data_or_null, deliver, lies_like, new_features, new_like, place_channels, place_result, plain)
+from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, release_if_long
 
 import numpy as np
 
@@ -76,11 +17,22 @@ cnp.import_array()
 cdef const fn_batchnorm_drivers *batchnorm = <const fn_batchnorm_drivers *>drivers_of("batchnorm")
 
 
-cdef cnp.ndarray take_channels(object x, object axis, Layout *layout, fn_channels_first *first):
+cdef fn_finish finish_of(cnp.ndarray residual, fn_activation activation) noexcept:
+    cdef fn_finish finish
+    finish.residual = data_or_null(residual)
+    finish.activation = activation
+    return finish
+
+
+cdef cnp.ndarray as_residual(object residual, cnp.ndarray x):
+    return None if residual is None else as_input_like_x(residual, "residual", x)
+
+
+cdef cnp.ndarray take_channels(object x, object axis, bint plainly, Layout *layout, fn_channels_first *first):
     """x in channels-first memory as it is, if kernels take it so; else as the plain array that it is equal to."""
     cdef cnp.ndarray array = as_channels(x, axis, layout, &first.run)
     first.result_too = False
-    if first.run and not batchnorm.takes_channels_first(layout.rows, layout.features, layout.dtype):
+    if first.run and (plainly or not batchnorm.takes_channels_first(layout.rows, layout.features, layout.dtype)):
         first.run = 0
         return plain(array, layout.typenum)
     return array
@@ -135,8 +87,14 @@ cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.nda
     return 0
 
 
+cdef object gradients(cnp.ndarray dx, object out, cnp.ndarray dgamma, cnp.ndarray dbeta, cnp.ndarray dresidual):
+    if dresidual is None:
+        return deliver(dx, out), dgamma, dbeta
+    return deliver(dx, out), dgamma, dbeta, dresidual
+
+
 def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None, running_var=None, momentum=0.1,
-               unbiased=True, out=None, return_stats=False):
+               unbiased=True, residual=None, activation=None, out=None, return_stats=False):
     """Normalize each feature of x over the batch (training): ``y = (x - mean) / sqrt(var + eps) * gamma + beta``.
 
     Parameters
@@ -158,6 +116,10 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
         Weight of this batch in the running statistics, in [0, 1].
     unbiased : bool, optional
         Whether running_var takes the unbiased variance (of more than one row). y always uses the biased one.
+    residual : array_like, optional
+        Added to what is normalized: of x's shape, rounded to x's dtype.
+    activation : str, optional
+        What is applied last: "relu", "leaky_relu" (of slope 0.01), "sigmoid", "tanh", "gelu", "gelu_tanh" or "silu".
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
     return_stats : bool, optional
@@ -183,6 +145,9 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
 
     Notes
     -----
+    With a residual or an activation ``y = activation(z + residual)``, z being what there would be without: the bits of
+    these steps one after the other, in one pass over memory. Channels-first memory is copied then.
+
     The error is at most 4 eps of the dtype: of y relative to the largest true abs(y) or abs(beta), of mean to the
     largest abs(x - mean) of its channel, of rstd to itself (`test_error` and others in tests/test_numerics.py). NaN and
     infinity spoil their own channel only; its running statistics are NaN from then on. The bits do not depend on the
@@ -202,16 +167,19 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     """
     cdef Layout layout
     cdef fn_channels_first first
-    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    cdef fn_activation follows = as_activation(activation)
+    cdef cnp.ndarray x_array = take_channels(
+        x, axis, follows != FN_NO_ACTIVATION or residual is not None, &layout, &first)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     cdef double momentum_value = as_number(momentum, "momentum", 1)
     cdef bint stats = return_stats, unbiased_variance = unbiased
     check_out(out, x_array)
     check_running_pair(running_mean, running_var, out, x_array, &layout)
     cdef bint running = running_mean is not None
-    cdef cnp.ndarray y = place(out, x_array, None, gamma_array, beta_array, None, &first)
+    cdef cnp.ndarray y = place(out, x_array, residual_array, gamma_array, beta_array, None, &first)
     cdef cnp.ndarray mean = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats or running else None
     cdef cnp.ndarray rstd = new_features(x_array, &layout, cnp.NPY_DOUBLE) if stats else None
     cdef cnp.ndarray m2 = new_features(x_array, &layout, cnp.NPY_DOUBLE) if running else None
@@ -227,6 +195,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     op.rstd = <double *>data_or_null(rstd)
     op.m2 = <double *>data_or_null(m2)
     op.eps = eps_value
+    op.finish = finish_of(residual_array, follows)
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, batchnorm.forward(&op, layout.dtype))
     if running:
@@ -236,79 +205,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     return deliver(y, out)
 
 
-def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *, axis=-1, eps=1e-5, out=None):
-    """Normalize x with given statistics: ``y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta``.
-
-    Parameters
-    ----------
-    x : array_like
-        Of float32 or float64, at least 1-d, channels last; integers and booleans become float64. Any strides
-        and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
-    running_mean, running_var : array_like
-        Statistics of shape ``x.shape[axis:]``, read as float64.
-    gamma, beta : array_like, optional
-        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
-    axis : int, optional
-        First of the trailing axes that are features.
-    eps : float, optional
-        Added to the variance; finite and >= 0.
-    out : ndarray, optional
-        Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
-
-    Returns
-    -------
-    y : ndarray
-        Of x's shape and dtype; ``out`` if that was given.
-
-    Raises
-    ------
-    TypeError, ValueError, numpy.exceptions.AxisError
-        As `batch_norm` does.
-
-    Notes
-    -----
-    The error of y is at most 4 eps of the dtype, relative to the largest true abs(y) or abs(beta) (`test_error` and
-    others in tests/test_numerics.py). NaN and infinity spoil their own channel only.
-
-    References
-    ----------
-    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015.
-
-    Examples
-    --------
-    >>> import numpy as np, fastnorm
-    >>> fastnorm.batch_norm_inference(np.array([[1.0, 10.0]]), [0.0, 8.0], [4.0, 1.0], eps=0)
-    array([[0.5, 2. ]])
-    """
-    cdef Layout layout
-    cdef fn_channels_first first
-    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
-    cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
-    cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
-    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
-    cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
-    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
-    check_out(out, x_array)
-    cdef cnp.ndarray y = place(out, x_array, None, gamma_array, beta_array, mean_array, &first)
-    if y is out:
-        y = place(out, x_array, None, var_array, None, None, &first)
-    cdef fn_batchnorm_inference op
-    op.m = layout.rows
-    op.c = op.stride = layout.features
-    op.first = first
-    op.x = cnp.PyArray_DATA(x_array)
-    op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
-    op.running_var = <const double *>cnp.PyArray_DATA(var_array)
-    op.gamma = data_or_null(gamma_array)
-    op.beta = data_or_null(beta_array)
-    op.y = cnp.PyArray_DATA(y)
-    op.eps = eps_value
-    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
-    finish(released, batchnorm.inference(&op, layout.dtype))
-    return deliver(y, out)
-
-
-def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
+def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, residual=None, activation=None, out=None):
     """Gradients of `batch_norm`.
 
     Parameters
@@ -323,6 +220,10 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
         The scale of the forward call.
     axis : int, optional
         First of the trailing axes that are features.
+    beta : array_like, optional
+        The shift of the forward call; it matters only with an activation.
+    residual, activation : optional
+        Those of the forward call.
     out : ndarray, optional
         Where to write dx: x's shape and dtype. May be x or dy itself.
 
@@ -334,6 +235,8 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
         Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
+    dresidual : ndarray
+        Of x's shape and dtype; only with a residual.
 
     Raises
     ------
@@ -348,6 +251,11 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     largest of their sizes and of the roots of the sums of their squared terms (`test_error` and others in
     tests/test_numerics.py). The sums are formed without an error that shows, float32 in double: dgamma and dbeta of data
     that take few values are as right as others (`test_few_numbers`).
+
+    With a residual or an activation, dy is the gradient of ``activation(z + residual)``, and what stands for it in the
+    formulas is dresidual, ``dy * activation'(z + residual)``. z is computed again from x, mean, rstd, gamma and beta as
+    `batch_norm_inference` would, so that nothing else has to be kept, not even a bit an element: near the kink of a ReLU
+    it may have another sign than that of the forward call by its last bit. Channels-first memory is copied then.
 
     References
     ----------
@@ -364,7 +272,9 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     """
     cdef Layout layout
     cdef fn_channels_first first
-    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    cdef fn_activation follows = as_activation(activation)
+    cdef cnp.ndarray x_array = take_channels(
+        x, axis, follows != FN_NO_ACTIVATION or residual is not None, &layout, &first)
     cdef cnp.ndarray dy_array
     if first.run and lies_like(dy, x_array, first.run):
         dy_array = dy
@@ -375,10 +285,15 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, False)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
+    cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
     check_out(out, x_array)
     cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, rstd_array, &first)
+    if dx is out and (beta_array is not None or residual_array is not None):
+        dx = place(out, x_array, dy_array, beta_array, residual_array, None, &first)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
     cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
+    cdef cnp.ndarray dresidual = None if residual is None else new_like(x_array)
     cdef fn_batchnorm_bwd op
     op.m = layout.rows
     op.c = op.stride = layout.features
@@ -391,89 +306,9 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None):
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.finish.of = finish_of(residual_array, follows)
+    op.finish.beta = data_or_null(beta_array)
+    op.finish.dresidual = data_or_null(dresidual)
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, batchnorm.backward(&op, layout.dtype))
-    return deliver(dx, out), dgamma, dbeta
-
-
-def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, *, axis=-1, eps=1e-5, out=None):
-    """Gradients of `batch_norm_inference`, of which the statistics are constants: for fine-tuning with frozen ones.
-
-    Parameters
-    ----------
-    dy : array_like
-        Gradient of y, of x's shape; rounded to x's dtype.
-    x : array_like
-        The input of the forward call.
-    running_mean, running_var : array_like
-        Its statistics, of shape ``x.shape[axis:]``, read as float64.
-    gamma : array_like, optional
-        Its scale. Without it only the shape and dtype of x matter.
-    axis : int, optional
-        First of the trailing axes that are features.
-    eps : float, optional
-        Added to the variance; finite and >= 0.
-    out : ndarray, optional
-        Where to write dx: x's shape and dtype. May be x or dy itself.
-
-    Returns
-    -------
-    dx : ndarray
-        Of x's shape and dtype.
-    dgamma : ndarray or None
-        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
-    dbeta : ndarray
-        Likewise, always returned.
-
-    Raises
-    ------
-    TypeError, ValueError, numpy.exceptions.AxisError
-        As `batch_norm` does.
-
-    Notes
-    -----
-    With ``rstd = 1 / sqrt(running_var + eps)``: ``dx = dy * (gamma * rstd)``, without the terms by which the statistics
-    of a batch depend on x, ``dgamma = sum(dy * (x - running_mean) * rstd)`` and ``dbeta = sum(dy)``. Error bounds as for
-    `batch_norm_backward`, whose sums these are; float64 products of dy and x - running_mean below 1e-290 lose digits.
-    Each array is read or written once.
-
-    References
-    ----------
-    Ioffe & Szegedy, "Batch Normalization", arXiv:1502.03167, 2015: the derivative of algorithm 2, line 11.
-
-    Examples
-    --------
-    >>> import numpy as np, fastnorm
-    >>> x, dy = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [0.0], [2.0]])
-    >>> fastnorm.batch_norm_inference_backward(dy, x, [2.0], [4.0], [3.0], eps=0)
-    (array([[1.5],
-           [0. ],
-           [3. ]]), array([1.5]), array([3.]))
-    """
-    cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut(x_array, axis, &layout)
-    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
-    cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
-    cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
-    cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
-    cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
-    check_out(out, x_array)
-    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, var_array)
-    cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
-    cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
-    cdef fn_batchnorm_inference_bwd op
-    op.m = layout.rows
-    op.c = op.stride = layout.features
-    op.dy = cnp.PyArray_DATA(dy_array)
-    op.x = cnp.PyArray_DATA(x_array)
-    op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)
-    op.running_var = <const double *>cnp.PyArray_DATA(var_array)
-    op.gamma = data_or_null(gamma_array)
-    op.dx = cnp.PyArray_DATA(dx)
-    op.dgamma = data_or_null(dgamma)
-    op.dbeta = cnp.PyArray_DATA(dbeta)
-    op.eps = eps_value
-    cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
-    finish(released, batchnorm.inference_backward(&op, layout.dtype))
-    return deliver(dx, out), dgamma, dbeta
+    return gradients(dx, out, dgamma, dbeta, dresidual)

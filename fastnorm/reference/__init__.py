@@ -28,12 +28,7 @@ from fastnorm.reference._activations import (
     tanh_backward,
 )
 from fastnorm.reference._addnorm import add_layer_norm, add_layer_norm_backward, add_rms_norm, add_rms_norm_backward
-from fastnorm.reference._batchnorm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    batch_norm_inference_backward,
-)
+from fastnorm.reference._batchnorm import batch_norm, batch_norm_backward
 from fastnorm.reference._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._groupnorm import (
@@ -42,6 +37,7 @@ from fastnorm.reference._groupnorm import (
     instance_norm,
     instance_norm_backward,
 )
+from fastnorm.reference._inference import batch_norm_inference, batch_norm_inference_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
 from fastnorm.reference._penalties import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold
 from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward

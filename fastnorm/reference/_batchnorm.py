@@ -9,11 +9,13 @@ from fastnorm.reference._common import (
     moments,
     prepare,
     quiet,
+    scaled,
     shaped,
     shifted,
     statistic,
     update,
 )
+from fastnorm.reference._finish import finish, finish_backward
 
 
 @quiet
@@ -28,13 +30,16 @@ def batch_norm(
     running_var=None,
     momentum=0.1,
     unbiased=True,
+    residual=None,
+    activation=None,
     out=None,
     return_stats=False,
     dtype=None,
 ):
     """Normalize every channel of `x` over the batch (training).
 
-    ``y = (x - mean) / sqrt(var + eps) * gamma + beta``, with the mean and the (biased) variance of
+    ``y = (x - mean) / sqrt(var + eps) * gamma + beta``, then
+    ``activation(y + residual)`` where these are given, with the mean and the (biased) variance of
     each feature over the axes before `axis`.
 
     Parameters
@@ -56,6 +61,11 @@ def batch_norm(
     unbiased : bool
         Whether `running_var` takes the unbiased variance of the batch (the sum of squared
         deviations over one less than their number). Of one row it takes the biased one, 0.
+    residual : array_like of the shape of `x`, optional
+        Added to what is normalized, rounded to the dtype of `x`.
+    activation : str, optional
+        What is applied last: "relu", "leaky_relu" (of slope 0.01), "sigmoid", "tanh", "gelu",
+        "gelu_tanh" or "silu".
     out : ndarray of the shape and dtype of the result, optional
         Where to put `y`. It may be `x` itself.
     return_stats : bool
@@ -98,6 +108,7 @@ def batch_norm(
     """
     x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes, features = tuple(range(axis)), x.shape[axis:]
+    residual = None if residual is None else shaped(residual, "residual", x.shape, own, x.dtype)
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var go together: give both or neither")
     if running_mean is not None:
@@ -107,11 +118,7 @@ def batch_norm(
     x, shift = (x, 0) if dtype is None else shifted(x, axes)
     mean, var = moments(x, axes)
     rstd = 1 / np.sqrt(var + eps)
-    y = (x - mean) * rstd
-    if gamma is not None:
-        y *= gamma
-    if beta is not None:
-        y += beta
+    y = finish(scaled((x - mean) * rstd, gamma, beta), residual, activation)
 
     mean = statistic(mean + shift, axes)
     count = length_over(x, axes)
@@ -125,87 +132,29 @@ def batch_norm(
 
 
 @quiet
-def batch_norm_inference(
+def batch_norm_backward(
+    dy,
     x,
-    running_mean,
-    running_var,
+    mean,
+    rstd,
     gamma=None,
-    beta=None,
     *,
     axis=-1,
-    eps=1e-5,
+    beta=None,
+    residual=None,
+    activation=None,
     out=None,
     dtype=None,
 ):
-    """Normalize every channel of `x` with statistics that are given (inference).
-
-    ``y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta``.
-
-    Parameters
-    ----------
-    x : array_like
-        float32 or float64, of one dimension at least; integers and booleans become float64.
-    running_mean, running_var : array_like of shape ``x.shape[axis:]``
-        The mean and the variance of every feature.
-    gamma, beta : array_like of shape ``x.shape[axis:]``, optional
-        Scale and shift, rounded to the dtype of `x`. None means 1 and 0.
-    axis : int
-        The first of the axes that carry the parameters.
-    eps : float
-        Added to the variance; finite and not negative.
-    out : ndarray of the shape and dtype of the result, optional
-        Where to put `y`. It may be `x` itself.
-    dtype : dtype, optional
-        What to compute in and to return; the dtype of `x` by default.
-
-    Returns
-    -------
-    y : ndarray of the shape of `x`
-        In the dtype of `x`, or in `dtype`.
-
-    Raises
-    ------
-    numpy.exceptions.AxisError
-        If `x` has no such axis; also if `x` has no axis at all.
-    ValueError
-        If another argument has another shape than ``x.shape[axis:]``.
-
-    References
-    ----------
-    S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
-    Internal Covariate Shift", 2015, arXiv:1502.03167, algorithm 2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastnorm import reference
-    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
-    >>> reference.batch_norm_inference(x, [1.0, 10.0], [4.0, 100.0], eps=0)
-    array([[0., 0.],
-           [1., 2.]])
-    """
-    x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
-    features = x.shape[axis:]
-    mean = shaped(running_mean, "running_mean", features, None, x.dtype)
-    var = shaped(running_var, "running_var", features, None, x.dtype)
-
-    rstd = 1 / np.sqrt(var + eps)
-    y = (x - mean) * rstd
-    if gamma is not None:
-        y *= gamma
-    if beta is not None:
-        y += beta
-
-    return deliver(y, out, own)
-
-
-@quiet
-def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dtype=None):
     """Gradients of `batch_norm` with respect to `x`, `gamma` and `beta`.
 
     With ``xhat = (x - mean) * rstd``, and all sums over the `m` elements of a channel:
     ``dgamma = sum(dy * xhat)``, ``dbeta = sum(dy)`` and
     ``dx = gamma * rstd * (dy - dbeta / m - xhat * dgamma / m)``.
+
+    Where the forward pass had an activation or a residual, `dy` is the gradient of its result, and
+    what stands for it in the formulas is ``activation'(z + residual) * dy``, the gradient of the
+    residual: `z` is ``xhat * gamma + beta``.
 
     Parameters
     ----------
@@ -219,6 +168,12 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
         The scale of the forward pass. None means 1.
     axis : int
         The first of the axes that carry the parameters.
+    beta : array_like of shape ``x.shape[axis:]``, optional
+        The shift of the forward pass; it matters only where there is an activation.
+    residual : array_like of the shape of `x`, optional
+        The residual of the forward pass.
+    activation : str, optional
+        The activation of the forward pass.
     out : ndarray of the shape and dtype of the result, optional
         Where to put `dx`. It may be `x` or `dy` itself.
     dtype : dtype, optional
@@ -229,7 +184,8 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
     dx : ndarray of the shape of `x`
     dgamma : ndarray of shape ``x.shape[axis:]``, or None where `gamma` is None
     dbeta : ndarray of shape ``x.shape[axis:]``
-        All in the dtype of `x`, or in `dtype`.
+    dresidual : ndarray of the shape of `x`
+        Only with `residual`. All in the dtype of `x`, or in `dtype`.
 
     Raises
     ------
@@ -256,96 +212,18 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
     >>> dgamma.round(3), dbeta
     (array([-1.225,  0.   ]), array([1., 1.]))
     """
-    x, axis, gamma, _, own = prepare(x, axis, dtype, gamma=gamma)
+    x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes, features = tuple(range(axis)), x.shape[axis:]
     dy = shaped(dy, "dy", x.shape, own, x.dtype)
+    residual = None if residual is None else shaped(residual, "residual", x.shape, own, x.dtype)
     mean = shaped(mean, "mean", features, None, x.dtype)
     rstd = shaped(rstd, "rstd", features, None, x.dtype)
 
     xhat = (x - mean) * rstd
+    dy = finish_backward(dy, scaled(xhat, gamma, beta), residual, activation)
     dgamma, dbeta = (dy * xhat).sum(axes), dy.sum(axes)
     m = max(1, length_over(x, axes))
     dx = (rstd if gamma is None else rstd * gamma) * (dy - dbeta / m - xhat * (dgamma / m))
 
-    return deliver(dx, out, own), None if gamma is None else dgamma, dbeta
-
-
-@quiet
-def batch_norm_inference_backward(
-    dy,
-    x,
-    running_mean,
-    running_var,
-    gamma=None,
-    *,
-    axis=-1,
-    eps=1e-5,
-    out=None,
-    dtype=None,
-):
-    """Gradients of `batch_norm_inference` with respect to `x`, `gamma` and `beta`.
-
-    The statistics are constants. With ``rstd = 1 / sqrt(running_var + eps)``, and all sums over the
-    elements of a channel: ``dx = dy * (gamma * rstd)``,
-    ``dgamma = sum(dy * (x - running_mean) * rstd)`` and ``dbeta = sum(dy)``.
-
-    Parameters
-    ----------
-    dy : array_like of the shape of `x`
-        The gradient with respect to `y`, rounded to the dtype of `x`.
-    x : array_like
-        The input of the forward pass, of one dimension at least.
-    running_mean, running_var : array_like of shape ``x.shape[axis:]``
-        The statistics of the forward pass.
-    gamma : array_like of shape ``x.shape[axis:]``, optional
-        The scale of the forward pass. None means 1.
-    axis : int
-        The first of the axes that carry the parameters.
-    eps : float
-        Added to the variance; finite and not negative.
-    out : ndarray of the shape and dtype of the result, optional
-        Where to put `dx`. It may be `x` or `dy` itself.
-    dtype : dtype, optional
-        What to compute in and to return; the dtype of `x` by default.
-
-    Returns
-    -------
-    dx : ndarray of the shape of `x`
-    dgamma : ndarray of shape ``x.shape[axis:]``, or None where `gamma` is None
-    dbeta : ndarray of shape ``x.shape[axis:]``
-        All in the dtype of `x`, or in `dtype`.
-
-    Raises
-    ------
-    numpy.exceptions.AxisError
-        If `x` has no such axis; also if `x` has no axis at all.
-    ValueError
-        If another argument has not the shape that goes with `x` and `axis`.
-
-    References
-    ----------
-    S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
-    Internal Covariate Shift", 2015, arXiv:1502.03167, algorithm 2, line 11, of which this is the
-    derivative.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastnorm import reference
-    >>> x, dy = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [0.0], [2.0]])
-    >>> reference.batch_norm_inference_backward(dy, x, [2.0], [4.0], [3.0], eps=0)
-    (array([[1.5],
-           [0. ],
-           [3. ]]), array([1.5]), array([3.]))
-    """
-    x, axis, gamma, _, own = prepare(x, axis, dtype, gamma=gamma)
-    axes, features = tuple(range(axis)), x.shape[axis:]
-    dy = shaped(dy, "dy", x.shape, own, x.dtype)
-    mean = shaped(running_mean, "running_mean", features, None, x.dtype)
-    var = shaped(running_var, "running_var", features, None, x.dtype)
-
-    rstd = 1 / np.sqrt(var + eps)
-    dgamma, dbeta = (dy * ((x - mean) * rstd)).sum(axes), dy.sum(axes)
-    dx = dy * (rstd if gamma is None else rstd * gamma)
-
-    return deliver(dx, out, own), None if gamma is None else dgamma, dbeta
+    dresidual = () if residual is None else (dy.astype(own, order="C"),)  # before out, which may be dy
+    return deliver(dx, out, own), None if gamma is None else dgamma, dbeta, *dresidual

@@ -18,6 +18,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: Literal[False] = False,
     dtype: DTypeLike | None = None,
@@ -34,6 +36,8 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: Literal[True],
     dtype: DTypeLike | None = None,
@@ -50,31 +54,24 @@ def batch_norm(
     running_var: _Running | None = None,
     momentum: _Number = 0.1,
     unbiased: bool = True,
+    residual: _Array | None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     return_stats: bool = False,
     dtype: DTypeLike | None = None,
 ) -> _Floats | tuple[_Floats, _Floats, _Floats]: ...
-def batch_norm_inference(
+@overload
+def batch_norm_backward(
+    dy: _Array,
     x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
-    gamma: _Array | None = None,
+    mean: _Array,
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    axis: SupportsIndex = -1,
     beta: _Array | None = None,
-    *,
-    axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
-    out: _Floats | None = None,
-    dtype: DTypeLike | None = None,
-) -> _Floats: ...
-@overload
-def batch_norm_backward(
-    dy: _Array,
-    x: _Array,
-    mean: _Array,
-    rstd: _Array,
-    gamma: None = None,
-    *,
-    axis: SupportsIndex = -1,
+    residual: None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, None, _Floats]: ...
@@ -87,32 +84,39 @@ def batch_norm_backward(
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    residual: None = None,
+    activation: str | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, _Floats, _Floats]: ...
 @overload
-def batch_norm_inference_backward(
+def batch_norm_backward(
     dy: _Array,
     x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
+    mean: _Array,
+    rstd: _Array,
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
-) -> tuple[_Floats, None, _Floats]: ...
+) -> tuple[_Floats, None, _Floats, _Floats]: ...
 @overload
-def batch_norm_inference_backward(
+def batch_norm_backward(
     dy: _Array,
     x: _Array,
-    running_mean: _Array,
-    running_var: _Array,
+    mean: _Array,
+    rstd: _Array,
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
-    eps: _Number = 1e-5,
+    beta: _Array | None = None,
+    residual: _Array,
+    activation: str | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
-) -> tuple[_Floats, _Floats, _Floats]: ...
+) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...

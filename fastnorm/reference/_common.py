@@ -48,6 +48,11 @@ def check_shape(a, name, shape):
         raise ValueError(f"{name} has shape {a.shape}, expected {shape}")
 
 
+def scaled(xhat, gamma, beta):
+    z = xhat if gamma is None else xhat * gamma
+    return z if beta is None else z + beta
+
+
 def length_over(x, axes):
     """How many elements of `x` a reduction over `axes` takes together."""
     length = 1

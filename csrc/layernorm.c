@@ -15,10 +15,12 @@ FN_TABLES(layernorm)
 static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const unsigned char *where,
                        fn_activation activation, const fn_rows_hook *hook)
 {
+    const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0);
     return (fn_rows){.m = m,
                      .format = format,
                      .where = where,
-                     .bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0),
+                     .bytes = bytes,
+                     .work = bytes * (activation > FN_LEAKY_RELU ? 4 : 1), /* which take exponentials */
                      .group = FN_GROUP_ROWS,
                      .tiled = where || activation || hook || format.storage != FN_REAL};
 }

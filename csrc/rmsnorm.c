@@ -36,9 +36,11 @@ static const void *factor_of(double offset, const void *gamma, ptrdiff_t n, fn_d
 /* What both directions have: one array is read or written more in a backward. */
 static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const fn_rows_hook *hook)
 {
+    const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0);
     return (fn_rows){.m = m,
                      .format = format,
-                     .bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0),
+                     .bytes = bytes,
+                     .work = bytes,
                      .group = FN_EXACT_ROWS,
                      .tiled = hook || format.storage != FN_REAL};
 }

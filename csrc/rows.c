@@ -99,7 +99,7 @@ typedef struct {
 
 static int make_workplaces(workplaces *w, const fn_rows *rows, ptrdiff_t tile_rows, ptrdiff_t tasks)
 {
-    const int serial = rows->bytes < FN_PARALLEL_BYTES || tasks < 2;
+    const int serial = rows->work < FN_PARALLEL_BYTES || tasks < 2;
     *w = (workplaces){.rows = rows, .tile_rows = tile_rows};
     w->threads = serial ? 1 : (int)fn_min(fn_get_num_threads(), tasks);
     if (rows->spaces == 0) return 0;

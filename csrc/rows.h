@@ -59,7 +59,8 @@ typedef struct {
     ptrdiff_t m;
     fn_row_format format;
     const unsigned char *where; /* (m) or NULL */
-    ptrdiff_t bytes;            /* of memory that are read and written */
+    ptrdiff_t bytes;            /* of memory that are read and written, */
+    ptrdiff_t work;             /* or that would be in the same time: what other threads are woken for */
     ptrdiff_t group;            /* rows that a kernel begins with are multiples of this, in a backward */
     int tiled;                  /* else kernels take as many rows at a time as there are */
     int spaces;                 /* arrays of a tile to work with: only where tiled */

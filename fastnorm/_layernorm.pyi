@@ -14,6 +14,8 @@ def layer_norm(
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[False] = False,
 ) -> NDArray[_Float]: ...
@@ -25,6 +27,8 @@ def layer_norm(
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[True],
 ) -> tuple[NDArray[_Float], _Statistics, _Statistics]: ...
@@ -36,6 +40,8 @@ def layer_norm(
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: _Floats | None = None,
     return_stats: Literal[False] = False,
 ) -> _Floats: ...
@@ -47,6 +53,8 @@ def layer_norm(
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: _Floats | None = None,
     return_stats: Literal[True],
 ) -> tuple[_Floats, _Statistics, _Statistics]: ...
@@ -58,6 +66,8 @@ def layer_norm(
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: _Floats | None = None,
     return_stats: bool = False,
 ) -> _Floats | tuple[_Floats, _Statistics, _Statistics]: ...
@@ -70,6 +80,9 @@ def layer_norm_backward(
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
 @overload
@@ -81,6 +94,9 @@ def layer_norm_backward(
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
 @overload
@@ -92,6 +108,9 @@ def layer_norm_backward(
     gamma: None = None,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, None, _Floats]: ...
 @overload
@@ -103,5 +122,8 @@ def layer_norm_backward(
     gamma: _Array,
     *,
     axis: SupportsIndex = -1,
+    beta: _Array | None = None,
+    activation: str | None = None,
+    where: _Array | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, _Floats, _Floats]: ...

@@ -68,6 +68,11 @@ def mean_over(a, axes):
     return a.mean(axes, keepdims=True)
 
 
+def taken(a, where):
+    """`a`, with 0 for the rows where `where` is False."""
+    return a if where is None else np.where(where.reshape(where.shape + (1,) * (a.ndim - where.ndim)), a, 0)
+
+
 def moments(x, axes):
     """Mean and biased variance over `axes`, which stay with length 1; 0 and 0 of nothing."""
     mean = mean_over(x, axes)

@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from fastnorm.reference._common import deliver, mean_over, moments, prepare, quiet, shaped, shifted, statistic
+from fastnorm.reference._common import (
+    deliver,
+    mean_over,
+    moments,
+    prepare,
+    quiet,
+    scaled,
+    shaped,
+    shifted,
+    statistic,
+    taken,
+)
+from fastnorm.reference._finish import finish, finish_backward
 
 
 @quiet
@@ -13,6 +25,8 @@ def layer_norm(
     *,
     axis=-1,
     eps=1e-5,
+    activation=None,
+    where=None,
     out=None,
     return_stats=False,
     dtype=None,
@@ -20,7 +34,7 @@ def layer_norm(
     """Normalize every row of `x` over its features.
 
     ``y = (x - mean) / sqrt(var + eps) * gamma + beta``, with the mean and the (biased) variance of
-    each row over the axes from `axis` on.
+    each row over the axes from `axis` on; and ``activation(y)`` if one is given.
 
     Parameters
     ----------
@@ -32,6 +46,10 @@ def layer_norm(
         The first of the normalized axes.
     eps : float
         Added to the variance; finite and not negative.
+    activation : str, optional
+        "relu", "leaky_relu" (of slope 0.01), "sigmoid", "tanh", "gelu", "gelu_tanh" or "silu".
+    where : array_like of bool of shape ``x.shape[:axis]``, optional
+        Rows that are left out have `y` 0, mean 0 and ``rstd = 1 / sqrt(eps)``, whatever they hold.
     out : ndarray of the shape and dtype of the result, optional
         Where to put `y`. It may be `x` itself.
     return_stats : bool
@@ -72,15 +90,13 @@ def layer_norm(
     """
     x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes = tuple(range(axis, x.ndim))
+    where = None if where is None else shaped(where, "where", x.shape[:axis], None, bool)
 
+    x = taken(x, where)
     x, shift = (x, 0) if dtype is None else shifted(x, axes)
     mean, var = moments(x, axes)
     rstd = 1 / np.sqrt(var + eps)
-    y = (x - mean) * rstd
-    if gamma is not None:
-        y *= gamma
-    if beta is not None:
-        y += beta
+    y = taken(finish(scaled((x - mean) * rstd, gamma, beta), None, activation), where)
 
     y = deliver(y, out, own)
     if not return_stats:
@@ -89,12 +105,26 @@ def layer_norm(
 
 
 @quiet
-def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dtype=None):
+def layer_norm_backward(
+    dy,
+    x,
+    mean,
+    rstd,
+    gamma=None,
+    *,
+    axis=-1,
+    beta=None,
+    activation=None,
+    where=None,
+    out=None,
+    dtype=None,
+):
     """Gradients of `layer_norm` with respect to `x`, `gamma` and `beta`.
 
     With ``xhat = (x - mean) * rstd`` and ``g = dy * gamma``, and all means over the features of
     a row: ``dx = rstd * (g - mean(g) - xhat * mean(g * xhat))``; summed over the rows,
-    ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)``.
+    ``dgamma = sum(dy * xhat)`` and ``dbeta = sum(dy)``. Behind an activation ``dy * activation'(z)``
+    takes the place of `dy`, z being what the activation was given.
 
     Parameters
     ----------
@@ -108,6 +138,10 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
         The scale of the forward pass. None means 1.
     axis : int
         The first of the normalized axes.
+    beta : array_like of shape ``x.shape[axis:]``, optional
+        The shift of the forward pass; it matters only where there is an activation.
+    activation, where : optional
+        Those of the forward pass. Rows that were left out have `dx` 0 and no part in the sums.
     out : ndarray of the shape and dtype of the result, optional
         Where to put `dx`. It may be `x` or `dy` itself.
     dtype : dtype, optional
@@ -144,13 +178,15 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, out=None, dty
     >>> dgamma.round(3), dbeta
     (array([-1.225,  0.   ,  0.   ]), array([1., 1., 0.]))
     """
-    x, axis, gamma, _, own = prepare(x, axis, dtype, gamma=gamma)
+    x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes, rows = tuple(range(axis, x.ndim)), tuple(range(axis))
-    dy = shaped(dy, "dy", x.shape, own, x.dtype)
-    mean = np.expand_dims(shaped(mean, "mean", x.shape[:axis], None, x.dtype), axes)
-    rstd = np.expand_dims(shaped(rstd, "rstd", x.shape[:axis], None, x.dtype), axes)
+    where = None if where is None else shaped(where, "where", x.shape[:axis], None, bool)
+    x, dy = taken(x, where), taken(shaped(dy, "dy", x.shape, own, x.dtype), where)
+    mean = taken(np.expand_dims(shaped(mean, "mean", x.shape[:axis], None, x.dtype), axes), where)
+    rstd = taken(np.expand_dims(shaped(rstd, "rstd", x.shape[:axis], None, x.dtype), axes), where)
 
     xhat = (x - mean) * rstd
+    dy = finish_backward(dy, scaled(xhat, gamma, beta), None, activation)
     g = dy if gamma is None else dy * gamma
     dx = rstd * (g - mean_over(g, axes) - xhat * mean_over(g * xhat, axes))
     dgamma = None if gamma is None else (dy * xhat).sum(rows)

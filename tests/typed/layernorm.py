@@ -27,10 +27,14 @@ assert_type(
     NDArray[np.floating[Any]] | tuple[NDArray[np.floating[Any]], NDArray[np.float64], NDArray[np.float64]],
 )
 
+assert_type(fastnorm.layer_norm(x32, activation="gelu", where=[True, False]), NDArray[np.float32])
+
 dx, dgamma, dbeta = fastnorm.layer_norm_backward(y, x32, mean, rstd, gamma)
 assert_type(dx, NDArray[np.float32])
 assert_type(dgamma, NDArray[np.float32])
 assert_type(dbeta, NDArray[np.float32])
+behind = fastnorm.layer_norm_backward(y, x32, mean, rstd, gamma, beta=beta, activation="relu", where=mean > 0)
+assert_type(behind[1], NDArray[np.float32])
 none = fastnorm.layer_norm_backward(y, x32, mean, rstd)[1]
 assert_type(none, None)
 

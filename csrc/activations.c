@@ -38,7 +38,7 @@ static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
     const fn_activations_fwd *op = t->op;
-    const fn_halves halves = {op->storage, op->x, NULL, op->y, op->stream};
+    const fn_halves halves = {op->storage, op->x, NULL, op->y};
     const ptrdiff_t first = begin * t->numbers, last = fn_min(end * t->numbers, t->n);
     if (op->storage == FN_REAL)
         t->kernels->forward[t->which](op, first, last);
@@ -50,7 +50,7 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
     const fn_activations_bwd *op = t->op;
-    const fn_halves halves = {op->storage, op->dy, op->kept, op->dx, op->stream};
+    const fn_halves halves = {op->storage, op->dy, op->kept, op->dx};
     const ptrdiff_t first = begin * t->numbers, last = fn_min(end * t->numbers, t->n);
     if (op->storage == FN_REAL)
         t->kernels->backward[t->which](op, first, last);

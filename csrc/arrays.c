@@ -57,27 +57,33 @@ static void work_on_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *a, fl
     f->task->fn(f->task->op, &piece, f->sums);
 }
 
-static void work_on_halves(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, int stream,
+static void work_on_halves(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end,
                            fn_lane_sums *sums)
 {
     const int update = task->touch == FN_UPDATE;
     const fn_halves halves = {array->storage, update ? array->y : array->x, update ? array->x : NULL,
-                              task->touch == FN_READ ? NULL : array->y, stream};
+                              task->touch == FN_READ ? NULL : array->y};
     floats_task f = {task, sums};
     fn_by_blocks(&halves, begin, end, work_on_floats, &f);
+}
+
+static void work_on_reals(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end,
+                          fn_lane_sums *sums)
+{
+    const ptrdiff_t at = begin * fn_item_bytes(array->dtype);
+    const int stream = task->touch == FN_WRITE && 2 * task->list->bytes >= FN_STREAM_BYTES && array->x != array->y;
+    void *const y = task->touch == FN_READ ? NULL : (char *)array->y + at;
+    const fn_piece piece = {(const char *)array->x + at, y, end - begin, array->dtype, stream};
+    task->fn(task->op, &piece, sums);
 }
 
 /* Elements [begin, end) of an array. */
 static void work_on(const arrays_task *task, const fn_array *array, ptrdiff_t begin, ptrdiff_t end, fn_lane_sums *sums)
 {
-    const ptrdiff_t at = begin * fn_item_bytes(array->dtype);
-    const int stream = task->touch == FN_WRITE && 2 * task->list->bytes >= FN_STREAM_BYTES && array->x != array->y;
-    const fn_piece piece = {(const char *)array->x + at, task->touch == FN_READ ? NULL : (char *)array->y + at, end - begin,
-                            array->dtype, stream};
     if (array->storage == FN_REAL)
-        task->fn(task->op, &piece, sums);
+        work_on_reals(task, array, begin, end, sums);
     else
-        work_on_halves(task, array, begin, end, stream, sums);
+        work_on_halves(task, array, begin, end, sums);
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ static void apply_to_floats(void *arg, ptrdiff_t first, ptrdiff_t n, float *x, f
 static void range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const task *t = arg;
-    const fn_halves halves = {t->op->storage, t->op->x, NULL, t->op->y, 0};
+    const fn_halves halves = {t->op->storage, t->op->x, NULL, t->op->y};
     const ptrdiff_t first = begin * TASK_ELEMENTS, last = fn_min(end * TASK_ELEMENTS, t->op->n);
     if (t->op->storage == FN_REAL)
         apply_to(t, first, last - first, (const char *)t->op->x + first * t->item_bytes,

@@ -3,7 +3,8 @@
 cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 
-from fastnorm._arguments cimport as_input_like_x, as_number, as_stored_input, check_out, deliver, place_result, storage_of
+from fastnorm._arguments cimport (
+    as_input_like_x, as_number, as_stored_input, check_out, deliver, place_result, storage_of)
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "activations.h" nogil:
@@ -213,7 +214,7 @@ def leaky_relu(x, *, slope=0.01, out=None):
 
     Notes
     -----
-    It is rounded once. NaN gives NaN.
+    It is rounded once; half precision is computed in float32 before. NaN gives NaN.
 
     References
     ----------
@@ -259,7 +260,8 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
 
     Notes
     -----
-    It is rounded once. The derivative at 0 is taken to be slope; a y that is NaN counts as not positive.
+    It is rounded once; half precision is computed in float32 before. The derivative at 0 is taken to be slope; a y that
+    is NaN counts as not positive.
 
     References
     ----------
@@ -302,7 +304,8 @@ def sigmoid(x, *, out=None):
 
     Notes
     -----
-    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN.
+    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN. Half
+    precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -345,7 +348,7 @@ def sigmoid_backward(dy, y, *, out=None):
     Notes
     -----
     The error is at most 4 eps of the dtype, relative to abs(dy) times the sum of the sizes of the terms of the
-    derivative.
+    derivative. Half precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -388,7 +391,8 @@ def tanh(x, *, out=None):
 
     Notes
     -----
-    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN.
+    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN. Half
+    precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -431,7 +435,7 @@ def tanh_backward(dy, y, *, out=None):
     Notes
     -----
     The error is at most 4 eps of the dtype, relative to abs(dy) times the sum of the sizes of the terms of the
-    derivative.
+    derivative. Half precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -478,7 +482,8 @@ def gelu(x, *, approximate="none", out=None):
 
     Notes
     -----
-    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN.
+    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN. Half
+    precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -526,7 +531,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None):
     Notes
     -----
     The error is at most 4 eps of the dtype, relative to abs(dy) times the sum of the sizes of the terms of the
-    derivative.
+    derivative. Half precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -569,7 +574,8 @@ def silu(x, *, out=None):
 
     Notes
     -----
-    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN.
+    The error is at most 4 ulp of the result, far tails and subnormal numbers included. NaN gives NaN. Half
+    precision is computed in float32 and then rounded.
 
     References
     ----------
@@ -612,7 +618,7 @@ def silu_backward(dy, x, *, out=None):
     Notes
     -----
     The error is at most 4 eps of the dtype, relative to abs(dy) times the sum of the sizes of the terms of the
-    derivative.
+    derivative. Half precision is computed in float32 and then rounded.
 
     References
     ----------

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 # x's dtype, which y and dx have too
 _Float = TypeVar("_Float", bound=np.float32 | np.float64)
+# where half precision is taken, too; of ml_dtypes' bfloat16 type checkers know nothing
+_Stored = TypeVar("_Stored", bound=np.float16 | np.float32 | np.float64)
 
 class _HasDLPack(Protocol):
     def __dlpack__(self) -> object: ...

@@ -4,13 +4,13 @@ from typing import Any, overload
 
 from numpy.typing import NDArray
 
-from fastnorm._arguments import _Array, _Float, _Floats, _Number
+from fastnorm._arguments import _Array, _Floats, _Number, _Stored
 from fastnorm._lists import _Arrays, _Written, _WrittenList
 
 @overload
 def clip_by_value(
-    g: NDArray[_Float], low: _Number, high: _Number, out: NDArray[_Float] | None = None
-) -> NDArray[_Float]: ...
+    g: NDArray[_Stored], low: _Number, high: _Number, out: NDArray[_Stored] | None = None
+) -> NDArray[_Stored]: ...
 @overload
 def clip_by_value(g: list[Any] | tuple[Any, ...], low: _Number, high: _Number, out: None = None) -> list[_Floats]: ...
 @overload

@@ -46,7 +46,8 @@ def clip_by_value(g, low, high, out=None):
         Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64.
         Any strides and byte order. A list may hold arrays of any shapes and dtypes.
     low, high : float
-        The bounds, ``low <= high``, rounded to g's dtype; either may be infinite.
+        The bounds, ``low <= high``, rounded to g's dtype, of half precision to float32; either may be
+        infinite.
     out : ndarray, or list or tuple of them, optional
         Where to write the result: g's shape and dtype; a list if g is one, of as many arrays, which
         may share no memory. May be g itself; any other overlap acts as if g were copied first.
@@ -164,8 +165,8 @@ def clip_by_global_norm(arrays, max_norm):
 
     Notes
     -----
-    Elements are scaled in double and rounded to their dtype once. So the norm afterwards may be
-    greater than ``max_norm`` by an eps or so.
+    Elements are scaled in double and rounded to their dtype once, of half precision to float32
+    before. So the norm afterwards may be greater than ``max_norm`` by an eps or so.
 
     References
     ----------

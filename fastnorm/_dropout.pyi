@@ -5,29 +5,29 @@ from typing import Literal, SupportsIndex, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnorm._arguments import _Array, _Float, _Floats, _Number
+from fastnorm._arguments import _Array, _Floats, _Number, _Stored
 
 _Key: TypeAlias = tuple[SupportsIndex, SupportsIndex]
 
 def dropout_key(rng: np.random.Generator) -> tuple[int, int]: ...
 @overload
 def dropout(
-    x: NDArray[_Float],
+    x: NDArray[_Stored],
     p: _Number,
     key: _Key | np.random.Generator,
     *,
-    out: NDArray[_Float] | None = None,
+    out: NDArray[_Stored] | None = None,
     return_mask: Literal[False] = False,
-) -> NDArray[_Float]: ...
+) -> NDArray[_Stored]: ...
 @overload
 def dropout(
-    x: NDArray[_Float],
+    x: NDArray[_Stored],
     p: _Number,
     key: _Key | np.random.Generator,
     *,
-    out: NDArray[_Float] | None = None,
+    out: NDArray[_Stored] | None = None,
     return_mask: Literal[True],
-) -> tuple[NDArray[_Float], NDArray[np.uint8]]: ...
+) -> tuple[NDArray[_Stored], NDArray[np.uint8]]: ...
 @overload
 def dropout(
     x: _Array,
@@ -47,7 +47,7 @@ def dropout(
 ) -> _Floats | tuple[_Floats, NDArray[np.uint8]]: ...
 @overload
 def dropout_backward(
-    dy: NDArray[_Float], p: _Number, key: _Key, *, out: NDArray[_Float] | None = None
-) -> NDArray[_Float]: ...
+    dy: NDArray[_Stored], p: _Number, key: _Key, *, out: NDArray[_Stored] | None = None
+) -> NDArray[_Stored]: ...
 @overload
 def dropout_backward(dy: _Array, p: _Number, key: _Key, *, out: _Floats | None = None) -> _Floats: ...

@@ -126,7 +126,8 @@ def dropout(x, p, key, *, out=None, return_mask=False):
     Parameters
     ----------
     x : array_like
-        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte
+        order.
     p : float
         Probability that an element is dropped, in [0, 1); kept to within 2**-32. 0 keeps everything as it is.
     key : tuple of int or numpy.random.Generator

@@ -102,7 +102,8 @@ def l1_penalty(w, strength, grad=None):
     -----
     The value is a sum in double that loses nothing that shows: it is within a few eps of float64 of
     the true one, and does not overflow before it has to. Gradients are computed in double and
-    rounded to w's dtype once. A NaN in w makes the value NaN, and its own place of the gradient.
+    rounded to w's dtype once, of half precision to float32 before. A NaN in w makes the value NaN,
+    and its own place of the gradient.
 
     References
     ----------
@@ -220,7 +221,7 @@ def soft_threshold(w, step, out=None):
     w : array_like, or list or tuple of them
         As of `l1_penalty`.
     step : float
-        Finite, at least 0; rounded to w's dtype.
+        Finite, at least 0; rounded to w's dtype, of half precision to float32.
     out : ndarray, or list or tuple of them, optional
         Where to write the result: w's shape and dtype; a list if w is one, of as many arrays, which
         may share no memory. May be w itself; any other overlap acts as if w were copied first.

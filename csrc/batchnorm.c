@@ -17,35 +17,47 @@ FN_TABLES(batchnorm)
 
 /* ---- the gradient of what follows -------------------------------------------------------------------------------- */
 
-/* dz, made of dy tile by tile wherever it is needed, or once, if it is asked for as the gradient of the residual. */
+/* dz, made of dy tile by tile: once, where there is a place for it, or wherever it is needed. */
 typedef struct {
     fn_columns_result z;
     fn_coefficients k;
     fn_wide_columns wide;
-    char *dresidual;
-    int stream;
+    const char *dy;
+    char *dz; /* or NULL */
+    int stream, fetch;
 } finish_gradient;
 
 enum { FINISH_SPARE = 4 };
 
 static int follows(const fn_finish *finish) { return finish->residual || finish->activation; }
 
+/* Whether an activation takes longer than memory does. */
+static int costs(fn_activation activation) { return activation != FN_RELU && activation != FN_LEAKY_RELU; }
+
 /* Spare arrays of the plan for it, if there is anything that follows. */
 static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
 
-static void make_dz(const void *context, const fn_columns_part *part, char *tile)
+static const char *make_dz(const void *context, const fn_columns_part *part, char *tile)
 {
     const finish_gradient *g = context;
     const fn_columns_result *z = &g->z;
     const ptrdiff_t in = (part->row * z->stride + part->column) * z->item_bytes;
-    fn_columns_dz(z, part, tile);
-    if (g->dresidual) z->kernels->put_rows(tile, g->dresidual + in, part->rows, part->cols, z->stride, g->stream);
+    const int there = g->dz && !g->stream && g->dz + in != part->dy && (part->cols == z->stride || part->rows == 1);
+    char *dz = there ? g->dz + in : tile; /* z lies there meanwhile */
+    if (g->fetch) fn_columns_fetch(z, part, z->finish.residual);
+    if (g->fetch && part->cols < z->stride) { /* else the sums fetch these while they wait for nothing else */
+        fn_columns_fetch(z, part, z->x);
+        fn_columns_fetch(z, part, g->dy);
+    }
+    fn_columns_dz(z, part, dz);
+    if (g->dz && dz == tile) z->kernels->put_rows(tile, g->dz + in, part->rows, part->cols, z->stride, g->stream);
+    return dz;
 }
 
 /* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
  * scratch two. */
 static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd, const fn_finish_bwd *finish,
-                           const fn_columns *plan, double *spare, double *scratch)
+                           const void *dy, const fn_columns *plan, double *spare, double *scratch)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
     const ptrdiff_t padded = plan->padded, size = plan->item_bytes;
@@ -60,8 +72,9 @@ static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, 
                                 .rstd = rstd, .gamma = z->gamma, .beta = z->beta};
     g->z = (fn_columns_result){.kernels = kernels, .k = &g->k, .x = z->x, .finish = finish->of, .apply_wide = fn_apply_wide,
                                .wide = &g->wide, .stride = plan->stride, .item_bytes = size};
-    g->dresidual = finish->dresidual;
-    g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
+    g->dz = finish->dresidual;
+    g->dy = dy;
+    g->fetch = g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
 }
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
@@ -119,7 +132,9 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     if (follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma,
                                           .beta = op->finish.beta};
-        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded, s.sums.a);
+        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, op->dy, &plan, mean + plan.padded, s.sums.a);
+        if (!finish.dz && op->dx != op->x && (!finish.stream || costs(op->finish.of.activation))) finish.dz = op->dx;
+        finish.stream = finish.stream && finish.dz != op->dy;
         data.first = make_dz;
         data.context = &finish;
     }
@@ -129,8 +144,8 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
                                   .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     fn_columns_result dx = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
                             .apply_wide = fn_apply_wide, .wide = &wide};
-    if (op->finish.dresidual)
-        dx.dy = op->finish.dresidual;
+    if (data.first && finish.dz)
+        dx.dy = finish.dz;
     else if (data.first)
         dx.z = &finish.z;
     fn_columns_apply(&dx, &plan);
@@ -143,9 +158,9 @@ typedef struct {
     fn_columns_result dx;
 } inference_gradient;
 
-static void first_dz(const void *context, const fn_columns_part *part, char *tile)
+static const char *first_dz(const void *context, const fn_columns_part *part, char *tile)
 {
-    make_dz(&((const inference_gradient *)context)->finish, part, tile);
+    return make_dz(&((const inference_gradient *)context)->finish, part, tile);
 }
 
 static void then_scale(const void *context, const fn_columns_part *part)
@@ -181,7 +196,7 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dty
     if (more) {
         const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->running_mean,
                                           .gamma = op->gamma, .beta = op->finish.beta};
-        prepare_finish(&context.finish, &z, rstd, &op->finish, &plan, rstd + plan.padded, s.sums.a);
+        prepare_finish(&context.finish, &z, rstd, &op->finish, op->dy, &plan, rstd + plan.padded, s.sums.a);
         data.first = first_dz;
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);

@@ -110,9 +110,10 @@ typedef struct {
      * which holds whole units. All rows but the last call's are whole groups. fetch: x comes from memory. */
     void (*moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot, int fetch,
                     const fn_column_sums *out);
-    /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. */
+    /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. dy_from: x comes from memory and
+     * dy from there, where it lies likewise; or NULL. */
     void (*bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
-                     const double *mean, int fetch, const fn_column_sums *out);
+                     const double *mean, const void *dy_from, const fn_column_sums *out);
     /* Moments of all c columns from their sums over op->m rows, in place: center holds the pivots and becomes the means, sums->a_lo
      * what they lack, sums->b_lo m2; the rest is spent. */
     void (*column_moments)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, void *center);
@@ -142,13 +143,21 @@ typedef struct {
     void (*scale)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     void (*scale_stream)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                          const fn_coefficients *k);
+    /* The same and what follows, where that is a ReLU, a residual or both: y may be x or the residual. */
+    void (*apply_finish)(const void *x, const void *residual, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                         const fn_coefficients *k, int relu, int stream);
+    /* dz = dy where z + residual > 0, else 0. */
+    void (*relu_gradient)(const void *dy, const void *x, const void *residual, void *dz, ptrdiff_t rows, ptrdiff_t stride,
+                          ptrdiff_t cols, const fn_coefficients *k);
     /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
      * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
      * `ahead` of these are fetched, unless that is 0. */
     void (*gather)(const void *x, void *tile, ptrdiff_t positions, ptrdiff_t run, ptrdiff_t channels, ptrdiff_t width,
                    ptrdiff_t ahead);
-    /* A tile of whole rows of `width` elements to rows that lie stride elements apart. */
+    /* A tile of whole rows of `width` elements to rows that lie stride elements apart. Once some have been written past the
+     * cache, fence() has to be called before other threads may read them: not of every tile, since it waits for memory. */
     void (*put_rows)(const void *tile, void *y, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, int stream);
+    void (*fence)(void);
     /* Whole runs that follow each other; coefficients are indexed by run. */
     void (*apply_runs)(const void *x, void *y, ptrdiff_t runs, ptrdiff_t length, const fn_coefficients *k, int stream);
     void (*bwd_apply_runs)(const void *dy, const void *x, void *dx, ptrdiff_t runs, ptrdiff_t length,

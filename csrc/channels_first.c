@@ -122,6 +122,7 @@ static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         else
             apply_rows(t, from, to - from);
     }
+    if (t->stream) t->kernels->fence();
 }
 
 static void apply(apply_task *t)

@@ -133,14 +133,13 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
     const ptrdiff_t row_bytes = cols * plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
-    const ptrdiff_t some = fn_max(1, FN_PART_BYTES / row_bytes / group) * group;
+    const ptrdiff_t bytes = data->first ? FN_PIECE_BYTES : FN_PART_BYTES, some = fn_max(1, bytes / row_bytes / group) * group;
     for (const ptrdiff_t end = row + rows; row < end; row += some) {
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, count = fn_min(some, end - row);
         const char *x = data->x + in;
         fn_columns_part part = {row, count, column, cols, data->dy + in, plan->stride};
         if (data->first) {
-            data->first(data->context, &part, dy_tile);
-            part.dy = dy_tile;
+            part.dy = data->first(data->context, &part, dy_tile);
             part.dy_stride = cols;
             if (plan->stride != cols) {
                 for (ptrdiff_t i = 0; i < count; i++)
@@ -148,9 +147,11 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
                 x = x_tile;
             }
         }
-        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column, task->fetch, out);
+        const int fetch = task->fetch && part.dy_stride == plan->stride;
+        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column, fetch ? data->dy + in : NULL, out);
         if (data->then) data->then(data->context, &part);
     }
+    if (data->first) task->kernels->fence();
 }
 
 /* ---- channels-first memory: tiles of it -------------------------------------------------------------------------- */
@@ -189,7 +190,7 @@ static void sum_gathered(const column_task *task, ptrdiff_t row, ptrdiff_t rows,
             fn_columns_gather(plan, task->kernels, data->x, data->run, from, count * plan->fold, first, channels, x, ahead);
             if (data->dy) {
                 fn_columns_gather(plan, task->kernels, data->dy, data->run, from, count * plan->fold, first, channels, dy, ahead);
-                task->kernels->bwd_sums(dy, x, count, width, width, data->mean + first, 0, &to);
+                task->kernels->bwd_sums(dy, x, count, width, width, data->mean + first, NULL, &to);
             } else {
                 task->kernels->moments(x, count, width, width, data->pivot + first * size, 0, &to);
             }
@@ -214,8 +215,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         else if (data->first || data->then)
             sum_parts(task, row, rows, column, cols, &out);
         else if (data->dy)
-            task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols,
-                                              data->mean + column, task->fetch, &out);
+            task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols, data->mean + column,
+                                    task->fetch ? data->dy + in : NULL, &out);
         else
             task->kernels->moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
                                              task->fetch, &out);
@@ -235,16 +236,14 @@ static double tail_of(const fn_columns *plan, const fn_columns_data *data, const
 }
 
 /* Row i of the tail joins part i of the fold. */
-static void add_tail(const fn_columns *plan, const fn_columns_data *data, const fn_column_sums *s)
+static void add_tail(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
+                     const fn_column_sums *s)
 {
     _Alignas(FN_UNIT_BYTES) char tile[FN_GATHER_BYTES]; /* which has room for the columns of a folded array */
     const ptrdiff_t size = plan->item_bytes, cols = plan->tail * plan->c;
     const int exact = size == 8;
     fn_columns_part part = {plan->rows, 1, 0, cols, data->dy ? data->dy + plan->rows * plan->cols * size : NULL, cols};
-    if (data->first) {
-        data->first(data->context, &part, tile);
-        part.dy = tile;
-    }
+    if (data->first) part.dy = data->first(data->context, &part, tile);
     for (ptrdiff_t j = 0; j < cols; j++) {
         const double x = tail_of(plan, data, data->x, j);
         if (data->dy) {
@@ -260,6 +259,7 @@ static void add_tail(const fn_columns *plan, const fn_columns_data *data, const 
         }
     }
     if (data->then) data->then(data->context, &part);
+    if (data->first) kernels->fence();
 }
 
 void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
@@ -270,7 +270,7 @@ void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels,
     column_task task = {plan, kernels, data, scratch, waiting, fetch};
     for (ptrdiff_t i = 0; i < plan->slices; i++) waiting[i] = 0;
     fn_share(sum_range, &task, plan->slabs * plan->slices, arrays * bytes);
-    if (plan->tail) add_tail(plan, data, scratch);
+    if (plan->tail) add_tail(plan, kernels, data, scratch);
     for (ptrdiff_t half = plan->fold / 2; half > 0; half /= 2) {
         const fn_column_sums from = sums_at(scratch, half * plan->c);
         add_sums(plan, scratch, &from, half * plan->c);

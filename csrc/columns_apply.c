@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "addnorm.h"
+#include "compiler.h"
 #include "dispatch.h"
 #include "tree.h"
 #include "work.h"
@@ -42,13 +43,18 @@ void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, p
 
 /* ---- the normalization ------------------------------------------------------------------------------------------- */
 
+static fn_coefficients coefficients_from(const fn_columns_result *t, ptrdiff_t j)
+{
+    const ptrdiff_t at = j * t->item_bytes;
+    return (fn_coefficients){(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
+                             (char *)t->k->slope + at, NULL, 0};
+}
+
 /* Rows of the columns from j on, of which dy, x and out are the first elements. */
 static void apply_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t j,
                           ptrdiff_t cols, int stream)
 {
-    const ptrdiff_t at = j * t->item_bytes;
-    const fn_coefficients k = {(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
-                               (char *)t->k->slope + at, NULL, 0};
+    const fn_coefficients k = coefficients_from(t, j);
     const fn_batchnorm_kernels *kernels = t->kernels;
     if (t->scale)
         (stream ? kernels->scale_stream : kernels->scale)(dy, out, rows, t->stride, cols, &k);
@@ -92,15 +98,22 @@ static ptrdiff_t place(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t colu
 
 static fn_dtype dtype_of(const fn_columns_result *t) { return t->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64; }
 
-void fn_columns_z(const fn_columns_result *z, const fn_columns_part *part, char *tile)
+/* Rows of a tile that are taken at a time: those that follow each other. */
+static ptrdiff_t some_of(const fn_columns_result *t, const fn_columns_part *part)
 {
-    const ptrdiff_t some = part->cols == z->stride ? part->rows : 1, n = some * part->cols;
-    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * z->item_bytes) {
-        const ptrdiff_t in = place(z, part->row + i, part->column);
-        normalize(z, NULL, z->x + in, tile, some, part->column, part->cols, 0);
-        if (z->finish.residual) {
-            const fn_addnorm_bwd add = {.dsum = (const char *)z->finish.residual + in, .dresidual = tile};
-            addnorm_kernels(dtype_of(z))->backward(&add, 0, n);
+    return part->cols == t->stride ? part->rows : 1;
+}
+
+/* z + residual, and the gradient of z: dense tiles, part->cols elements a row. */
+static void z_tile(const fn_columns_result *t, const fn_columns_part *part, char *tile)
+{
+    const ptrdiff_t some = some_of(t, part), n = some * part->cols;
+    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * t->item_bytes) {
+        const ptrdiff_t in = place(t, part->row + i, part->column);
+        normalize(t, NULL, t->x + in, tile, some, part->column, part->cols, 0);
+        if (t->finish.residual) {
+            const fn_addnorm_bwd add = {.dsum = (const char *)t->finish.residual + in, .dresidual = tile};
+            addnorm_kernels(dtype_of(t))->backward(&add, 0, n);
         }
     }
 }
@@ -108,26 +121,43 @@ void fn_columns_z(const fn_columns_result *z, const fn_columns_part *part, char 
 void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile)
 {
     const fn_activation activation = z->finish.activation;
-    const ptrdiff_t some = part->dy_stride == part->cols ? part->rows : 1, n = some * part->cols, size = z->item_bytes;
-    if (activation != FN_NO_ACTIVATION) fn_columns_z(z, part, tile);
-    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * size)
-        fn_activate_backward(activation, part->dy + i * part->dy_stride * size, tile, tile, n, dtype_of(z));
+    const int relu = activation == FN_RELU && !z->k->wide_count;
+    const fn_coefficients k = coefficients_from(z, part->column);
+    const ptrdiff_t some = some_of(z, part), n = some * part->cols, size = z->item_bytes;
+    if (!relu && activation != FN_NO_ACTIVATION) z_tile(z, part, tile);
+    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * size) {
+        const ptrdiff_t in = place(z, part->row + i, part->column);
+        const char *dy = part->dy + i * part->dy_stride * size;
+        if (relu)
+            z->kernels->relu_gradient(dy, z->x + in, moved(z->finish.residual, in), tile, some, z->stride, part->cols, &k);
+        else
+            fn_activate_backward(activation, dy, tile, tile, n, dtype_of(z));
+    }
+}
+
+void fn_columns_fetch(const fn_columns_result *t, const fn_columns_part *part, const char *array)
+{
+    const uintptr_t bytes = (uintptr_t)(part->cols * t->item_bytes);
+    for (ptrdiff_t i = 0; array && i < part->rows; i++) {
+        const uintptr_t row = (uintptr_t)array + (uintptr_t)place(t, part->row + part->rows + i, part->column);
+        for (uintptr_t at = 0; at < bytes; at += FN_UNIT_BYTES) FN_PREFETCH(row + at);
+    }
 }
 
 /* A piece is contiguous and stays in the first-level cache. */
 static void finish_piece(const fn_columns_result *t, const fn_columns_part *piece)
 {
-    _Alignas(FN_UNIT_BYTES) char tile[FN_PART_BYTES];
+    _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
     const ptrdiff_t n = piece->rows * piece->cols;
-    char *out = t->out + place(t, piece->row, piece->column), *z = t->stream || t->out == t->finish.residual ? tile : out;
-    fn_columns_z(t, piece, z);
-    fn_activate(t->finish.activation, z, n, dtype_of(t));
-    if (z == tile) t->kernels->put_rows(tile, out, 1, n, n, t->stream);
+    char *out = t->out + place(t, piece->row, piece->column), *y = t->stream || t->out == t->finish.residual ? tile : out;
+    z_tile(t, piece, y);
+    fn_activate(t->finish.activation, y, n, dtype_of(t));
+    if (y == tile) t->kernels->put_rows(tile, out, 1, n, n, t->stream);
 }
 
 static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
 {
-    _Alignas(FN_UNIT_BYTES) char dz[FN_PART_BYTES];
+    _Alignas(FN_UNIT_BYTES) char dz[FN_PIECE_BYTES];
     const ptrdiff_t in = place(t, piece->row, piece->column);
     fn_columns_part part = *piece;
     part.dy = t->dy + in;
@@ -138,17 +168,22 @@ static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
 
 static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
-    const ptrdiff_t most = FN_PART_BYTES / t->item_bytes, whole = cols == t->stride && cols <= most;
+    const ptrdiff_t most = FN_PIECE_BYTES / t->item_bytes, whole = cols == t->stride && cols <= most;
     const ptrdiff_t some_rows = whole ? most / cols : 1, some_cols = fn_min(cols, most);
     for (ptrdiff_t i = 0; i < rows; i += some_rows)
         for (ptrdiff_t j = 0; j < cols; j += some_cols) {
             const fn_columns_part piece = {.row = row + i, .rows = fn_min(some_rows, rows - i), .column = column + j,
                                            .cols = fn_min(some_cols, cols - j)};
+            if (t->stream) {
+                fn_columns_fetch(t, &piece, t->x);
+                fn_columns_fetch(t, &piece, t->dy ? t->dy : t->finish.residual);
+            }
             if (t->z)
                 dx_piece(t, &piece);
             else
                 finish_piece(t, &piece);
         }
+    if (t->stream && !t->z) t->kernels->fence();
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
@@ -163,10 +198,21 @@ void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *pa
     }
 }
 
+/* Whether kernels can do what follows a plain column in registers. */
+static int in_registers(const fn_columns_result *t)
+{
+    return !t->k->wide_count && (t->finish.activation == FN_NO_ACTIVATION || t->finish.activation == FN_RELU);
+}
+
 static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
     const ptrdiff_t in = place(t, row, column);
-    if (t->z || t->finish.residual || t->finish.activation)
+    const fn_coefficients k = coefficients_from(t, column);
+    const int follows = t->finish.residual || t->finish.activation;
+    if (follows && in_registers(t))
+        t->kernels->apply_finish(t->x + in, moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,
+                                 t->finish.activation == FN_RELU, t->stream);
+    else if (follows || t->z)
         apply_by_pieces(t, row, rows, column, cols);
     else
         normalize(t, moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);

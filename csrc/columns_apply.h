@@ -44,9 +44,10 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
 /* A part of it, of the folded array or not, as stride, item_bytes and stream say; rows of dy lie dy_stride elements apart. */
 void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *part);
 
-/* Tiles of what a normalization makes and of what follows, dense: part->cols elements a row. dy is the gradient of what
- * follows, and may be the tile. */
-void fn_columns_z(const fn_columns_result *z, const fn_columns_part *part, char *tile);
+/* Fetches what the part below this one will want of an array that lies as out does, or of none. */
+void fn_columns_fetch(const fn_columns_result *t, const fn_columns_part *part, const char *array);
+
+/* The gradient of z from dy, that of what follows: a dense tile, part->cols elements a row. */
 void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile);
 
 #endif

@@ -16,6 +16,7 @@ enum {
     FN_TILE_COLUMN_BYTES = 1 << 12,  /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
     FN_SUMMED_ROWS = 4, /* rows that the sums of a BatchNorm backward take at a time */
     FN_PART_BYTES = 1 << 13,   /* of each array, where one pass takes sums and writes: so that they stay in L1 */
+    FN_PIECE_BYTES = 1 << 12, /* of each array, where something follows a BatchNorm: those are more arrays */
     FN_GATHER_BYTES = 1 << 14, /* of a tile of channels-first memory, and how many of its channels: rows of whole lines */
     FN_GATHER_COLUMNS = 32,
     FN_GATHER_ROWS = 64, /* of a tile that is applied */

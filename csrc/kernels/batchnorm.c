@@ -21,8 +21,11 @@
         .bwd_apply_stream = batchnorm_bwd_apply_stream_##dtype,                                                        \
         .scale = batchnorm_scale_##dtype,                                                                              \
         .scale_stream = batchnorm_scale_stream_##dtype,                                                                \
+        .apply_finish = batchnorm_apply_finish_##dtype,                                                                \
+        .relu_gradient = batchnorm_relu_gradient_##dtype,                                                              \
         .gather = batchnorm_gather_##dtype,                                                                            \
         .put_rows = batchnorm_put_rows_##dtype,                                                                        \
+        .fence = batchnorm_fence_##dtype,                                                                              \
         .apply_runs = batchnorm_apply_runs_##dtype,                                                                    \
         .bwd_apply_runs = batchnorm_bwd_apply_runs_##dtype,                                                            \
         .apply_wide = batchnorm_apply_wide_##dtype,                                                                    \

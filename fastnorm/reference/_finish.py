@@ -1,8 +1,15 @@
 """What follows a normalization in the same pass: ``y = activation(z + residual)``, z being what there would be without."""
 
-from functools import partial
-
 from fastnorm.reference import _activations as a
+
+
+def gelu_tanh(x):
+    return a.gelu(x, approximate="tanh")
+
+
+def gelu_tanh_backward(dy, x):
+    return a.gelu_backward(dy, x, approximate="tanh")
+
 
 # By name: the activation, its gradient, and whether that is a function of x; of y otherwise.
 ACTIVATIONS = {
@@ -11,7 +18,7 @@ ACTIVATIONS = {
     "sigmoid": (a.sigmoid, a.sigmoid_backward, False),
     "tanh": (a.tanh, a.tanh_backward, False),
     "gelu": (a.gelu, a.gelu_backward, True),
-    "gelu_tanh": (partial(a.gelu, approximate="tanh"), partial(a.gelu_backward, approximate="tanh"), True),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward, True),
     "silu": (a.silu, a.silu_backward, True),
 }
 

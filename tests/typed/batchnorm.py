@@ -28,6 +28,17 @@ assert_type(fastnorm.batch_norm_inference(x32, running_mean, running_var), NDArr
 assert_type(fastnorm.batch_norm_inference([[1, 2, 3]], [0] * 3, [1] * 3, gamma, gamma), NDArray[np.floating[Any]])
 
 F32 = NDArray[np.float32]
+assert_type(fastnorm.batch_norm(x32, residual=x64, activation="relu"), F32)
+assert_type(fastnorm.batch_norm_inference(x32, running_mean, running_var, residual=x32, activation="gelu"), F32)
+assert_type(
+    fastnorm.batch_norm_backward(y, x32, mean, rstd, gamma, beta=gamma, residual=x32, activation="silu"),
+    tuple[F32, F32, F32, F32],
+)
+assert_type(fastnorm.batch_norm_backward(y, x32, mean, rstd, activation="tanh"), tuple[F32, None, F32])
+assert_type(
+    fastnorm.batch_norm_inference_backward(y, x32, running_mean, running_var, residual=x32),
+    tuple[F32, None, F32, F32],
+)
 assert_type(fastnorm.batch_norm_backward(y, x32, mean, rstd), tuple[F32, None, F32])
 assert_type(fastnorm.batch_norm_backward(y, x32, mean, rstd, gamma, axis=1), tuple[F32, F32, F32])
 assert_type(fastnorm.batch_norm_inference_backward(y, x32, running_mean, running_var, eps=0), tuple[F32, None, F32])

@@ -9,6 +9,7 @@ from support.elementwise import LIMIT, OPERATIONS
 
 FORWARD = [op for op in OPERATIONS if "dy" not in op.data]
 BACKWARD = {str(op): op for op in OPERATIONS if "dy" in op.data}
+FORWARD_OF = {op.name + "_backward": op for op in FORWARD}
 
 
 @pytest.mark.parametrize("op", FORWARD, ids=str)
@@ -22,6 +23,21 @@ def test_every_binade(op, dtype, rng):
     true = op.truth({"x": x})
     error = np.abs(op({"x": x}) - true) / op.unit({"x": x}, true)
     assert np.max(error) <= LIMIT, x[np.argmax(error)]
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_samples_of_all_float32_numbers(op, rng):
+    """tests/c/check_activations.c takes all of them."""
+    numbers = np.arange(0, 2**32, 20_011, dtype=np.uint32).view(np.float32)
+    numbers = np.concatenate([numbers[np.isfinite(numbers)], rng.uniform(-25, 25, 50_000).astype(np.float32)])
+    kept = numbers if op.data[-1] == "x" else FORWARD_OF[op.name]({"x": numbers})
+    arguments = {"dy": rng.choice([1, -0.7, 3e38, 1e-30], kept.size).astype(np.float32), op.data[-1]: kept}
+    arguments = {name: arguments[name] for name in op.data}
+    true = op.truth(arguments)
+    with np.errstate(all="ignore"):
+        error = np.abs(op(arguments) - true) / op.unit(arguments, true)
+    error[np.abs(true) > np.finfo(np.float32).max] = 0
+    assert np.max(error) <= LIMIT, kept[np.argmax(error)]
 
 
 @pytest.mark.parametrize("op", FORWARD, ids=str)

@@ -7,6 +7,8 @@ then written in powers: within a small factor of the best there is (Trefethen, "
 Practice", 2013, chapters 4 and 16).
 """
 
+import struct
+
 from mpmath import binomial, cos, erfc, exp, expm1, factorial, log, mp, mpf, pi, sqrt
 
 mp.dps = 60
@@ -67,37 +69,46 @@ def normal_center(t):
     return sum((-t / 2) ** i / factorial(i) / (2 * i + 1) for i in range(40)) / sqrt(2 * pi)
 
 
-def show(name, powers, error):
-    print(f"/* {name}: error {float(error):.1e} */")
+def rounded(powers, dtype):
+    """As numbers of the dtype."""
+    return [mpf(struct.unpack("f", struct.pack("f", a))[0] if dtype == "f32" else float(a)) for a in powers]
+
+
+def show(name, dtype, f, powers, low, high, relative_to):
+    powers = rounded(powers, dtype)
+    print(f"/* {name} {dtype}: error {float(worst(f, powers, low, high, relative_to)):.1e} */")
     print("".join(f"    {float(a).hex()}, \\\n" for a in reversed(powers)))
 
 
 def main():
     half = log(mpf(2)) / 2 * mpf("1.0001")
-    for dtype, degree in (("f32", 5), ("f64", 10)):
+    for dtype, degree in (("f32", 4), ("f64", 10)):
         powers = chebyshev(exp_tail, -half, half, degree)
-        show(f"exp {dtype}, of expm1(r)", powers, worst(exp_tail, powers, -half, half, lambda r: 1 / max(abs(r), 1e-9)))
-    powers = chebyshev(normal_center, mpf(0), mpf(1) / 4, 7)
-    show("normal center f64, of a half", powers, worst(normal_center, powers, mpf(0), mpf(1) / 4, lambda t: 1))
+        show("exp, of expm1(r)", dtype, exp_tail, powers, -half, half, lambda r: 1 / max(abs(r), 1e-9))
+    for dtype, degree in (("f32", 3), ("f64", 7)):
+        powers = chebyshev(normal_center, mpf(0), mpf(1) / 4, degree)
+        show("normal center, of a half", dtype, normal_center, powers, mpf(0), mpf(1) / 4, lambda t: 1)
     for dtype, degree, highest, c in MILLS:
         scaled = lambda z, c=c: (c + c * (1 + z) / (1 - z)) * mills(c * (1 + z) / (1 - z))  # noqa: E731
         top = (highest - c) / (mpf(highest) + c)
         powers = chebyshev(scaled, mpf(-1), top, degree)
-        show(f"normal tail {dtype}, c = {c}, relative", powers, worst(scaled, powers, mpf(-1), top, scaled))
+        show(f"normal tail, c = {c}, relative,", dtype, scaled, powers, mpf(-1), top, scaled)
     for name, value in (
         ("log2(e)", 1 / log(mpf(2))),
         ("1 / sqrt(2 pi)", 1 / sqrt(2 * pi)),
         ("c0 = 2 sqrt(2 / pi)", 2 * sqrt(2 / pi)),
         ("c1 = 0.044715 c0", 2 * sqrt(2 / pi) * mpf("0.044715")),
-        ("3 c1", 6 * sqrt(2 / pi) * mpf("0.044715")),
     ):
-        print(name, float(value).hex(), float(value - mpf(float(value))).hex())
-    head = mpf(int(log(mpf(2)) * 2**40)) / 2**40
-    print("ln 2", float(head).hex(), float(log(mpf(2)) - head).hex())
+        for dtype in ("f32", "f64"):
+            (head,) = rounded([value], dtype)
+            print(name, dtype, float(head).hex(), float(*rounded([value - head], dtype)).hex())
+    for dtype, bits in (("f32", 15), ("f64", 40)):
+        head = mpf(int(log(mpf(2)) * 2**bits)) / 2**bits
+        print("ln 2", dtype, float(head).hex(), float(*rounded([log(mpf(2)) - head], dtype)).hex())
 
 
 # Degree, where the argument ends, and c of the variable z = (a - c) / (a + c): tried from 2 to 5.
-MILLS = (("f32", 11, 24, 4), ("f64", 22, 40, 5))
+MILLS = (("f32", 9, 21, 4), ("f64", 22, 40, 5))
 
 if __name__ == "__main__":
     main()

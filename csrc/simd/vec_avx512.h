@@ -119,6 +119,7 @@ static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
 }
 
 static inline vf64 vf64_load_f32(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline vf32 vf32_product_error(vf32 a, vf32 b, vf32 product) { return _mm512_fmsub_ps(a, b, product); }
 static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return _mm512_fmsub_pd(a, b, product); }
 
 static inline void vec_stream_fence(void) { _mm_sfence(); }
@@ -199,6 +200,18 @@ static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no)
     return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), no, yes);
 }
 
+static inline vf32 vf32_copysign(vf32 a, vf32 b)
+{
+    const vf32 sign = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, b));
+}
+
+static inline vf32 vf32_pow2(vf32 k)
+{
+    const vf32 sum = vf32_add(k, vf32_set1(0x1.8p23f + 127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(sum), 23));
+}
+
 static inline vf64 vf64_copysign(vf64 a, vf64 b)
 {
     const vf64 sign = _mm512_set1_pd(-0.0);
@@ -209,16 +222,6 @@ static inline vf64 vf64_pow2(vf64 k)
 {
     const vf64 sum = vf64_add(k, vf64_set1(0x1.8p52 + 1023));
     return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(sum), 52));
-}
-
-static inline vf64 vf64_widen(vf32 a, int part)
-{
-    return _mm512_cvtps_pd(part == 0 ? _mm512_castps512_ps256(a) : _mm512_extractf32x8_ps(a, 1));
-}
-
-static inline vf32 vf32_narrow(const vf64 *parts)
-{
-    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
 }
 
 /* ---- bounds and signs -------------------------------------------------------------------------------------------- */

@@ -102,6 +102,7 @@ static inline void vf64_accumulate(double *hi, double *lo, vf64 a)
 }
 
 static inline vf64 vf64_load_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+static inline vf32 vf32_product_error(vf32 a, vf32 b, vf32 product) { return vfmaq_f32(vnegq_f32(product), a, b); }
 static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return vfmaq_f64(vnegq_f64(product), a, b); }
 
 static inline void vec_stream_fence(void) {}
@@ -147,6 +148,14 @@ static inline vf32 vf32_select_gt(vf32 a, vf32 b, vf32 yes, vf32 no) { return vb
 
 static inline vf64 vf64_div(vf64 a, vf64 b) { return vdivq_f64(a, b); }
 static inline vf64 vf64_select_gt(vf64 a, vf64 b, vf64 yes, vf64 no) { return vbslq_f64(vcgtq_f64(a, b), yes, no); }
+static inline vf32 vf32_copysign(vf32 a, vf32 b) { return vbslq_f32(vdupq_n_u32(UINT32_C(1) << 31), b, a); }
+
+static inline vf32 vf32_pow2(vf32 k)
+{
+    const vf32 sum = vf32_add(k, vf32_set1(0x1.8p23f + 127));
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(sum), 23));
+}
+
 static inline vf64 vf64_copysign(vf64 a, vf64 b) { return vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), b, a); }
 
 static inline vf64 vf64_pow2(vf64 k)
@@ -154,13 +163,6 @@ static inline vf64 vf64_pow2(vf64 k)
     const vf64 sum = vf64_add(k, vf64_set1(0x1.8p52 + 1023));
     return vreinterpretq_f64_u64(vshlq_n_u64(vreinterpretq_u64_f64(sum), 52));
 }
-
-static inline vf64 vf64_widen(vf32 a, int part)
-{
-    return part == 0 ? vcvt_f64_f32(vget_low_f32(a)) : vcvt_high_f64_f32(a);
-}
-
-static inline vf32 vf32_narrow(const vf64 *parts) { return vcvt_high_f32_f64(vcvt_f32_f64(parts[0]), parts[1]); }
 
 /* ---- bounds and signs -------------------------------------------------------------------------------------------- */
 

@@ -62,6 +62,10 @@ static inline vf64 vf64_load_f32(const float *p) { return (double)*p; }
 
 /* a * b - product, rounded once: what rounding has taken from the product. The one place for fused multiply-adds. */
 static inline vf64 vf64_product_error(vf64 a, vf64 b, vf64 product) { return fma(a, b, -product); }
+static inline vf32 vf32_product_error(vf32 a, vf32 b, vf32 product)
+{
+    return (float)((double)a * (double)b - (double)product); /* in double both operations are exact */
+}
 
 static inline void vec_stream_fence(void) {}
 
@@ -98,10 +102,22 @@ FN_SCALAR_ELEMENTWISE(vf32, float)
 FN_SCALAR_ELEMENTWISE(vf64, double)
 
 /* the magnitude of a with the sign of b */
+static inline vf32 vf32_copysign(vf32 a, vf32 b) { return copysignf(a, b); }
 static inline vf64 vf64_copysign(vf64 a, vf64 b) { return copysign(a, b); }
 
-/* 2^k for an integer k from -1022 to 1023: k + 1023 is left in the lowest bits of a sum with 1.5 * 2^52, and moves up to
- * where the exponent is. Any number for other k. */
+/* 2^k for an integer k that is the exponent of a normal number: k + 1023 is left in the lowest bits of a sum with
+ * 1.5 * 2^52, and moves up to where the exponent is. Any number for other k. */
+static inline vf32 vf32_pow2(vf32 k)
+{
+    const float sum = k + (0x1.8p23f + 127);
+    uint32_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    bits <<= 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
 static inline vf64 vf64_pow2(vf64 k)
 {
     const double sum = k + (0x1.8p52 + 1023);
@@ -112,15 +128,6 @@ static inline vf64 vf64_pow2(vf64 k)
     memcpy(&power, &bits, sizeof power);
     return power;
 }
-
-/* Part i of a vf32 in double: it has FN_VF32_LANES / FN_VF64_LANES of them. */
-static inline vf64 vf64_widen(vf32 a, int part)
-{
-    (void)part;
-    return (double)a;
-}
-/* All parts, each number rounded to float. */
-static inline vf32 vf32_narrow(const vf64 *parts) { return (float)parts[0]; }
 
 /* ---- bounds and signs -------------------------------------------------------------------------------------------- */
 

@@ -59,8 +59,8 @@ static uint64_t bits_of_number(fn_dtype dtype, double value)
 /* Where formulas, or the numbers themselves, come to an end, give or take 4 ulp. */
 static uint64_t landmark(fn_dtype dtype)
 {
-    static const double places[] = {0.25, 0.34657359, 0.5, 1, 4, 5, 8, 13, 14.5, 24, 37.5, 38.6, 40, 50, 88.02969,
-                                    88.722839, 103.27893, 103.97208, 220, 708.39642, 709.78271, 745.13322, 800};
+    static const double places[] = {0.25, 0.34657359, 0.5, 1, 4, 5, 8, 13, 13.75, 14.5, 20, 20.5, 24, 37.5, 38.6, 40, 50, 69.3, 88.02969,
+                                    88.722839, 103.27893, 103.97208, 200, 208, 220, 708.39642, 709.78271, 745.13322, 800};
     const uint64_t sign = (uint64_t)below(2) << (dtype == FN_FLOAT32 ? 31 : 63);
     const double place = places[below(COUNT_OF(places))];
     return sign | (bits_of_number(dtype, place) + (uint64_t)below(9) - 4);

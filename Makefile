@@ -137,7 +137,7 @@ parallel: $(VENV)/installed $(VENV)/for-test
 
 # For publishing, by a compiler that serves old Linux and other processors.
 wheels: $(VENV)/bin/python
-	$(BIN)/pip install --quiet "rich>=13.7"
+	$(BIN)/pip install --quiet "rich>=13.7" "zopfli>=0.2.3"
 	$(BIN)/python packaging/wheels.py $(WHEELS_OPTIONS)
 
 # Whether the modules compile by Python's stable ABI, as in the wheels, which take minutes: in seconds, nothing is built.

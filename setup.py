@@ -39,7 +39,8 @@ def files(folder, *endings):
     return [f"{folder}/{name}" for name in sorted(os.listdir(folder)) if name.endswith(endings)]
 
 
-HEADERS = [path for folder in ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd") for path in files(folder, ".h", ".inc")]
+HEADER_FOLDERS = ("csrc", "csrc/isa", "csrc/kernels", "csrc/simd", "fastnorm/include/fastnorm")
+HEADERS = [path for folder in HEADER_FOLDERS for path in files(folder, ".h", ".inc")]
 
 
 def library(name, sources, flags=()):

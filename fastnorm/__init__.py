@@ -17,6 +17,7 @@ from fastnorm._activations import (
 )
 from fastnorm._addnorm import add_layer_norm, add_layer_norm_backward, add_rms_norm, add_rms_norm_backward
 from fastnorm._batchnorm import batch_norm, batch_norm_backward
+from fastnorm._c_api import get_include
 from fastnorm._clipping import clip_by_global_norm, clip_by_value, global_norm
 from fastnorm._core import (
     __cpu_features__,
@@ -60,6 +61,7 @@ __all__ = [
     "empty_cache",
     "gelu",
     "gelu_backward",
+    "get_include",
     "get_num_threads",
     "global_norm",
     "group_norm",

@@ -23,6 +23,9 @@ cdef extern from "fastnorm.h" nogil:
 cdef extern from "drivers.h" nogil:
     const void *fn_drivers_of(const char *family)
 
+cdef extern from "c_api_table.h" nogil:
+    const void *fn_c_api_table()
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct fn_cpu_features:
         int avx2, avx512, neon
@@ -379,3 +382,9 @@ fn_dispatch_init(enabled_features())
 fn_buffer_init()  # before the threads: see buffers.h
 read_cache_limit()
 fn_parallel_init()
+
+
+# ---- for compiled code ----------------------------------------------------------------------------------------------
+
+# A fastnorm_c_api, for PyCapsule_Import by its name.
+c_api = PyCapsule_New(<void *>fn_c_api_table(), "fastnorm._core.c_api", NULL)

@@ -25,6 +25,7 @@ typedef struct {
     const char *dy;
     char *dz; /* or NULL */
     int stream, fetch;
+    const fn_columns_loader *loader; /* or NULL */
 } finish_gradient;
 
 enum { FINISH_SPARE = 4 };
@@ -37,9 +38,21 @@ static int costs(fn_activation activation) { return activation != FN_RELU && act
 /* Spare arrays of the plan for it, if there is anything that follows. */
 static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
 
+static const char *make_loaded_dz(const finish_gradient *g, const fn_columns_part *part, char *tile)
+{
+    _Alignas(FN_UNIT_BYTES) char r[FN_GATHER_BYTES];
+    const void *residual = g->z.finish.residual;
+    if (residual) fn_columns_load(g->loader, residual, part, g->z.stride, r, 0);
+    const fn_columns_result z = fn_columns_of_tile(&g->z, part, residual ? r : NULL, NULL);
+    fn_columns_dz(&z, part, tile);
+    if (g->dz) fn_columns_store(g->loader, tile, g->dz, part, g->z.stride, g->stream);
+    return tile;
+}
+
 static const char *make_dz(const void *context, const fn_columns_part *part, char *tile)
 {
     const finish_gradient *g = context;
+    if (g->loader) return make_loaded_dz(g, part, tile);
     const fn_columns_result *z = &g->z;
     const ptrdiff_t in = (part->row * z->stride + part->column) * z->item_bytes;
     const int there = g->dz && !g->stream && g->dz + in != part->dy && (part->cols == z->stride || part->rows == 1);
@@ -73,38 +86,49 @@ static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, 
     g->z = (fn_columns_result){.kernels = kernels, .k = &g->k, .x = z->x, .finish = finish->of, .apply_wide = fn_apply_wide,
                                .wide = &g->wide, .stride = plan->stride, .item_bytes = size};
     g->dz = finish->dresidual;
+    g->loader = NULL;
     g->dy = dy;
     g->fetch = g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
 }
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
 
-static int forward(fn_batchnorm_fwd op, fn_dtype dtype)
+static int forward(fn_batchnorm_fwd op, const fn_columns_source *source, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op.m, op.c, op.stride, dtype);
+    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
+    const int loaded = fn_columns_loaded(source);
     fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 2)) return -1;
+    if (fn_columns_take(&s, &plan, loaded ? 2 + FN_COLUMN_SAMPLES : 2)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
-    kernels->pivots(op.x, op.m, op.stride, op.c, s.k.center);
+    if (loaded) {
+        op.value = fn_columns_value;
+        op.loader = &loader;
+        fn_columns_pivots(&loader, op.x, op.m, (char *)(s.spare + 2 * plan.padded), s.k.center);
+    } else {
+        kernels->pivots(op.x, op.m, op.stride, op.c, s.k.center);
+    }
     fn_columns_repeat(s.k.center, &plan, plan.item_bytes);
-    const fn_columns_data data = {.x = op.x, .pivot = s.k.center};
+    const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .source = *source};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
     const fn_wide_columns wide = {.kernels = kernels, .m = op.m, .c = op.c, .item_bytes = plan.item_bytes, .mean = op.mean,
                                   .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
     fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .finish = op.finish,
+                           .loader = loaded ? &loader : NULL,
                            .apply_wide = fn_apply_wide, .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
 }
 
-static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
+static int inference(const fn_batchnorm_inference *op, const fn_columns_source *source, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
     fn_columns_space s;
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
@@ -112,28 +136,36 @@ static int inference(const fn_batchnorm_inference *op, fn_dtype dtype)
     const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes,
                                   .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
     fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .finish = op->finish,
+                           .loader = fn_columns_loaded(source) ? &loader : NULL,
                            .apply_wide = fn_apply_wide, .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
 }
 
-static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
+static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
+    const int loaded = fn_columns_loaded(source);
     fn_columns_space s;
     if (fn_columns_take(&s, &plan, 1 + spare_of(&op->finish))) return -1;
     double *mean = s.spare;
     memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
     fn_columns_repeat(mean, &plan, sizeof(double));
-    fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean};
+    fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean, .source = *source};
     finish_gradient finish;
     if (follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma,
                                           .beta = op->finish.beta};
         prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, op->dy, &plan, mean + plan.padded, s.sums.a);
-        if (!finish.dz && op->dx != op->x && (!finish.stream || costs(op->finish.of.activation))) finish.dz = op->dx;
+        if (loaded) {
+            finish.loader = &loader;
+            finish.dz = NULL; /* dz is a real, which sums and dx are made of */
+        } else if (!finish.dz && op->dx != op->x && (!finish.stream || costs(op->finish.of.activation))) {
+            finish.dz = op->dx;
+        }
         finish.stream = finish.stream && finish.dz != op->dy;
         data.first = make_dz;
         data.context = &finish;
@@ -143,6 +175,7 @@ static int backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
     const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes, .mean = op->mean,
                                   .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
     fn_columns_result dx = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
+                            .dz = op->finish.dresidual, .loader = loaded ? &loader : NULL,
                             .apply_wide = fn_apply_wide, .wide = &wide};
     if (data.first && finish.dz)
         dx.dy = finish.dz;
@@ -165,15 +198,25 @@ static const char *first_dz(const void *context, const fn_columns_part *part, ch
 
 static void then_scale(const void *context, const fn_columns_part *part)
 {
-    fn_columns_apply_part(&((const inference_gradient *)context)->dx, part);
+    const fn_columns_result *dx = &((const inference_gradient *)context)->dx;
+    if (!dx->loader) {
+        fn_columns_apply_part(dx, part);
+        return;
+    }
+    _Alignas(FN_UNIT_BYTES) char out[FN_GATHER_BYTES];
+    const fn_columns_result tile = fn_columns_of_tile(dx, part, NULL, out);
+    fn_columns_apply_part(&tile, part);
+    fn_columns_store(dx->loader, out, dx->out, part, dx->stride, dx->stream);
 }
 
 /* Sums and dx in one pass over memory. Where gamma is NULL and nothing follows, nothing asks for the sum that x enters, so x
  * is not read. */
-static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
+static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_columns_source *source, fn_dtype dtype)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(dtype);
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
+    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
+    const int loaded = fn_columns_loaded(source);
     const int more = follows(&op->finish.of);
     fn_columns_space s;
     if (fn_columns_take(&s, &plan, 3 + spare_of(&op->finish))) return -1;
@@ -185,18 +228,19 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dty
     if (s.k.wide_count) fn_columns_repeat(s.k.wide, &plan, 1);
     const fn_wide_columns wide = {.kernels = kernels, .c = op->c, .item_bytes = plan.item_bytes, .factor = factor};
     inference_gradient context = {.dx = {.kernels = kernels, .k = &s.k, .out = op->dx, .scale = 1,
-                                         .apply_wide = fn_apply_wide, .wide = &wide,
+                                         .apply_wide = fn_apply_wide, .wide = &wide, .loader = loaded ? &loader : NULL,
                                          .stride = plan.stride, .item_bytes = plan.item_bytes}};
-    const ptrdiff_t row_bytes = plan.cols * plan.item_bytes, arrays = op->gamma || more ? 3 : 2;
+    const ptrdiff_t row_bytes = plan.cols * fn_stored_element_bytes(&loader), arrays = op->gamma || more ? 3 : 2;
     /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
     context.dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
                         && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
     fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = then_scale,
-                            .context = &context};
+                            .context = &context, .source = *source};
     if (more) {
         const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->running_mean,
                                           .gamma = op->gamma, .beta = op->finish.beta};
         prepare_finish(&context.finish, &z, rstd, &op->finish, op->dy, &plan, rstd + plan.padded, s.sums.a);
+        if (loaded) context.finish.loader = &loader;
         data.first = first_dz;
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
@@ -204,6 +248,8 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dty
     free(s.block);
     return 0;
 }
+
+static const fn_columns_source as_they_lie;
 
 /* Wide arrays of few rows go through statistics and apply block by block, each in the cache and on one thread. Blocks are
  * slices: sums and coefficients of a column do not depend on its neighbours, nor on the block it is in. */
@@ -254,7 +300,7 @@ static void forward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                          .m2 = entry_of_doubles(op->m2, j),
                                          .eps = op->eps,
                                          .finish = finish_from(&op->finish, j, size)},
-                      task->dtype);
+                      &as_they_lie, task->dtype);
 }
 
 static void inference_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -274,7 +320,7 @@ static void inference_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                               .y = entry(op->y, j, size),
                                               .eps = op->eps,
                                               .finish = finish_from(&op->finish, j, size)};
-        (void)inference(&block, task->dtype);
+        (void)inference(&block, &as_they_lie, task->dtype);
     }
 }
 
@@ -297,7 +343,7 @@ static void backward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                         .dbeta = entry(op->dbeta, j, size),
                                         .finish = {finish_from(&op->finish.of, j, size), entry(op->finish.beta, j, size),
                                                    entry(op->finish.dresidual, j, size)}};
-        (void)backward(&block, task->dtype);
+        (void)backward(&block, &as_they_lie, task->dtype);
     }
 }
 
@@ -310,18 +356,94 @@ static void forward_of_nothing(const fn_batchnorm_fwd *op)
     }
 }
 
-static int batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
+static void gradients_of_nothing(void *dgamma, void *dbeta, ptrdiff_t c, fn_dtype dtype)
+{
+    const size_t bytes = (size_t)(c * fn_item_bytes(dtype));
+    if (dgamma) memset(dgamma, 0, bytes);
+    memset(dbeta, 0, bytes);
+}
+
+static int forward_of_rows(const fn_batchnorm_fwd *op, const fn_columns_source *source, fn_dtype dtype)
+{
+    if (op->m == 0 || op->c == 0) {
+        forward_of_nothing(op);
+        return 0;
+    }
+    if (op->first.run) return fn_channels_first_forward(op, batchnorm_kernels(dtype), dtype);
+    if (fn_columns_loaded(source) || !goes_by_blocks(op->m, op->c, dtype)) return forward(*op, source, dtype);
+    share_blocks(forward_range, op, dtype, op->c, 3 * op->m * op->c * fn_item_bytes(dtype));
+    return 0;
+}
+
+static int backward_of_rows(const fn_batchnorm_bwd *op, const fn_columns_source *source, fn_dtype dtype)
+{
+    if (op->m == 0 || op->c == 0) {
+        gradients_of_nothing(op->dgamma, op->dbeta, op->c, dtype);
+        return 0;
+    }
+    if (op->first.run) return fn_channels_first_backward(op, batchnorm_kernels(dtype), dtype);
+    if (fn_columns_loaded(source) || !goes_by_blocks(op->m, op->c, dtype)) return backward(op, source, dtype);
+    share_blocks(backward_range, op, dtype, op->c, 5 * op->m * op->c * fn_item_bytes(dtype));
+    return 0;
+}
+
+/* ---- rows that are chosen ---------------------------------------------------------------------------------------- */
+
+/* The places of those where `where` is not 0, and how many they are; NULL if there is no memory. */
+static ptrdiff_t *choose(const unsigned char *where, ptrdiff_t m, ptrdiff_t *count)
+{
+    ptrdiff_t *chosen = malloc((size_t)(m + 1) * sizeof *chosen);
+    *count = 0;
+    for (ptrdiff_t i = 0; chosen && i < m; i++)
+        if (where[i]) chosen[(*count)++] = i;
+    return chosen;
+}
+
+static void clear_others(void *array, const unsigned char *where, ptrdiff_t m, ptrdiff_t row_bytes)
+{
+    for (ptrdiff_t i = 0; array && i < m; i++)
+        if (!where[i]) memset((char *)array + i * row_bytes, 0, (size_t)row_bytes);
+}
+
+static ptrdiff_t stored_row_bytes(ptrdiff_t c, fn_storage storage, fn_dtype dtype)
+{
+    return c * (storage == FN_REAL ? fn_item_bytes(dtype) : 2);
+}
+
+static int forward_where(fn_batchnorm_fwd op, fn_columns_source source, fn_dtype dtype)
+{
+    const ptrdiff_t all = op.m;
+    ptrdiff_t *chosen = choose(op.where, all, &op.m);
+    if (!chosen) return -1;
+    source.chosen = chosen;
+    const int status = forward_of_rows(&op, &source, dtype);
+    if (status == 0) clear_others(op.y, op.where, all, stored_row_bytes(op.c, source.storage, dtype));
+    free(chosen);
+    return status;
+}
+
+static int backward_where(fn_batchnorm_bwd op, fn_columns_source source, fn_dtype dtype)
+{
+    const ptrdiff_t all = op.m, row_bytes = stored_row_bytes(op.c, source.storage, dtype);
+    ptrdiff_t *chosen = choose(op.where, all, &op.m);
+    if (!chosen) return -1;
+    source.chosen = chosen;
+    const int status = backward_of_rows(&op, &source, dtype);
+    if (status == 0) clear_others(op.dx, op.where, all, row_bytes);
+    if (status == 0) clear_others(op.finish.dresidual, op.where, all, row_bytes);
+    free(chosen);
+    return status;
+}
+
+/* ---- drivers ----------------------------------------------------------------------------------------------------- */
+
+static int batch_norm(const fn_batchnorm_fwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    int status = 0;
-    if (op->m == 0 || op->c == 0)
-        forward_of_nothing(op);
-    else if (op->first.run)
-        status = fn_channels_first_forward(op, batchnorm_kernels(dtype), dtype);
-    else if (goes_by_blocks(op->m, op->c, dtype))
-        share_blocks(forward_range, op, dtype, op->c, 3 * op->m * op->c * fn_item_bytes(dtype));
-    else
-        status = forward(*op, dtype);
+    const fn_columns_source source = {.storage = given->storage};
+    fn_batchnorm_fwd op = *given;
+    op.value = NULL;
+    const int status = op.where ? forward_where(op, source, dtype) : forward_of_rows(&op, &source, dtype);
     fn_fp_restore(saved);
     return status;
 }
@@ -329,13 +451,14 @@ static int batch_norm(const fn_batchnorm_fwd *op, fn_dtype dtype)
 static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
+    const fn_columns_source source = {.storage = op->storage};
     int status = 0;
     if (op->first.run)
         status = fn_channels_first_inference(op, batchnorm_kernels(dtype), dtype);
-    else if (op->m > 0 && goes_by_blocks(op->m, op->c, dtype))
+    else if (op->m > 0 && !fn_columns_loaded(&source) && goes_by_blocks(op->m, op->c, dtype))
         share_blocks(inference_range, op, dtype, op->c, 2 * op->m * op->c * fn_item_bytes(dtype));
     else if (op->m > 0 && op->c > 0)
-        status = inference(op, dtype);
+        status = inference(op, &source, dtype);
     fn_fp_restore(saved);
     return status;
 }
@@ -343,18 +466,8 @@ static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype
 static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
-    int status = 0;
-    if (op->m == 0 || op->c == 0) {
-        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
-        memset(op->dbeta, 0, gradient_bytes);
-    } else if (op->first.run) {
-        status = fn_channels_first_backward(op, batchnorm_kernels(dtype), dtype);
-    } else if (goes_by_blocks(op->m, op->c, dtype)) {
-        share_blocks(backward_range, op, dtype, op->c, 5 * op->m * op->c * fn_item_bytes(dtype));
-    } else {
-        status = backward(op, dtype);
-    }
+    const fn_columns_source source = {.storage = op->storage};
+    const int status = op->where ? backward_where(*op, source, dtype) : backward_of_rows(op, &source, dtype);
     fn_fp_restore(saved);
     return status;
 }
@@ -362,14 +475,12 @@ static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const size_t gradient_bytes = (size_t)(op->c * fn_item_bytes(dtype));
+    const fn_columns_source source = {.storage = op->storage};
     int status = 0;
-    if (op->m == 0 || op->c == 0) {
-        if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
-        memset(op->dbeta, 0, gradient_bytes);
-    } else {
-        status = inference_backward(op, dtype);
-    }
+    if (op->m == 0 || op->c == 0)
+        gradients_of_nothing(op->dgamma, op->dbeta, op->c, dtype);
+    else
+        status = inference_backward(op, &source, dtype);
     fn_fp_restore(saved);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "activations.h"
 #include "fastnorm.h"
+#include "half.h"
 
 /* Where the m rows of arrays lie. run = 0: channels last, as (m, c). Else x (and dy) are channels-first memory, C-contiguous
  * (m / run, c, run), of which row i has the elements (i / run, :, i % run); y (or dx) is likewise where result_too is set.
@@ -34,6 +35,11 @@ typedef struct {
     double eps;
     fn_channels_first first;
     fn_finish finish;
+    fn_storage storage;         /* drivers: of x and y, and of the residual; kernels take reals only */
+    const unsigned char *where; /* drivers: (m) or NULL: rows where this is 0 take no part, and their results are 0 */
+    /* kernels: element j of row i, where x cannot be taken as it lies; or NULL */
+    double (*value)(const void *loader, const void *x, ptrdiff_t i, ptrdiff_t j);
+    const void *loader;
 } fn_batchnorm_fwd;
 
 typedef struct {
@@ -45,6 +51,7 @@ typedef struct {
     double eps;
     fn_channels_first first;
     fn_finish finish;
+    fn_storage storage; /* as above */
 } fn_batchnorm_inference;
 
 /* The gradient of what follows: dy is that of y, and z is made again from what it was made from, with beta. */
@@ -64,6 +71,8 @@ typedef struct {
     void *dbeta;               /* real (c) */
     fn_channels_first first;
     fn_finish_bwd finish;
+    fn_storage storage;         /* drivers: of dy, x and dx, and of residuals; gamma, beta and their gradients are real */
+    const unsigned char *where; /* drivers: as above */
 } fn_batchnorm_bwd;
 
 /* The backward of an inference: statistics do not depend on x. */
@@ -77,6 +86,7 @@ typedef struct {
     void *dbeta;                              /* real (c) */
     double eps;
     fn_finish_bwd finish;
+    fn_storage storage; /* as above */
 } fn_batchnorm_inference_bwd;
 
 /* Two sums for each column, each of them hi + lo. lo is what float64 sums lack; float32 sums leave it alone. Arrays of

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "columns_apply.h"
+#include "columns_load.h"
 #include "tree.h"
 #include "work.h"
 
@@ -13,19 +14,6 @@ int fn_channels_first_taken(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
 {
     const fn_columns plan = fn_columns_plan(m, c, c, dtype);
     return fn_columns_gathers(&plan);
-}
-
-/* The pivots of an array are those of its sampled rows, each where an array of so many rows has that sample. */
-static void pivots(const fn_columns_space *s, const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *x,
-                   ptrdiff_t run)
-{
-    char *samples = (char *)(s->spare + 2 * plan->padded);
-    const ptrdiff_t row_bytes = plan->c * plan->item_bytes;
-    for (int k = 0; k < FN_COLUMN_SAMPLES; k++)
-        fn_columns_gather(plan, kernels, x, run, fn_sample(plan->m, k), 1, 0, plan->c,
-                          samples + fn_sample(FN_COLUMN_SAMPLES, k) * row_bytes, 0);
-    kernels->pivots(samples, FN_COLUMN_SAMPLES, plan->c, plan->c, s->k.center);
-    fn_columns_repeat(s->k.center, plan, plan->item_bytes);
 }
 
 /* ---- apply ------------------------------------------------------------------------------------------------------- */
@@ -102,10 +90,13 @@ static void apply_rows(const apply_task *t, ptrdiff_t row, ptrdiff_t rows)
     const fn_columns *plan = t->plan;
     const ptrdiff_t most = fn_min(plan->c, FN_GATHER_BYTES / (t->tile * plan->item_bytes));
     const ptrdiff_t ahead = t->fetch ? -t->tile : 0;
+    const fn_columns_source source = {.run = t->first.run};
+    const fn_columns_loader loader = fn_columns_loader_of(plan, t->kernels, &source);
     for (ptrdiff_t j = 0; j < plan->c; j += most) {
         const ptrdiff_t width = fn_min(most, plan->c - j);
-        fn_columns_gather(plan, t->kernels, t->x, t->first.run, row, rows, j, width, x, ahead);
-        if (t->dy) fn_columns_gather(plan, t->kernels, t->dy, t->first.run, row, rows, j, width, dy, ahead);
+        const fn_columns_part part = {.row = row, .rows = rows, .column = j, .cols = width};
+        fn_columns_load(&loader, t->x, &part, plan->c, x, ahead);
+        if (t->dy) fn_columns_load(&loader, t->dy, &part, plan->c, dy, ahead);
         apply_tile(t, dy, x, rows, j, width);
         t->kernels->put_rows(x, t->out + (row * plan->c + j) * plan->item_bytes, rows, width, plan->c, t->stream);
     }
@@ -149,8 +140,11 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
     if (fn_columns_take(&s, &plan, 2 + FN_COLUMN_SAMPLES)) return -1;
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
-    pivots(&s, &plan, kernels, op.x, op.first.run);
-    const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .run = op.first.run};
+    const fn_columns_source source = {.run = op.first.run};
+    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, &source);
+    fn_columns_pivots(&loader, op.x, op.m, (char *)(s.spare + 2 * plan.padded), s.k.center);
+    fn_columns_repeat(s.k.center, &plan, plan.item_bytes);
+    const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .source = {.run = op.first.run}};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
     const fn_wide_columns wide = {kernels, op.m, op.c, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
@@ -183,7 +177,7 @@ int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_ke
     if (fn_columns_take(&s, &plan, 2)) return -1;
     memcpy(s.spare, op->mean, (size_t)op->c * sizeof(double));
     fn_columns_repeat(s.spare, &plan, sizeof(double));
-    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .run = op->first.run};
+    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .source = {.run = op->first.run}};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
     const fn_wide_columns wide = {kernels, op->m, op->c, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns_load.h"
 #include "exact.h"
 #include "slabs.h"
 #include "tree.h"
@@ -137,7 +138,7 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
     for (const ptrdiff_t end = row + rows; row < end; row += some) {
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, count = fn_min(some, end - row);
         const char *x = data->x + in;
-        fn_columns_part part = {row, count, column, cols, data->dy + in, plan->stride};
+        fn_columns_part part = {row, count, column, cols, data->dy + in, plan->stride, NULL};
         if (data->first) {
             part.dy = data->first(data->context, &part, dy_tile);
             part.dy_stride = cols;
@@ -154,45 +155,43 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
     if (data->first) task->kernels->fence();
 }
 
-/* ---- channels-first memory: tiles of it -------------------------------------------------------------------------- */
+/* ---- loaded arrays, channels-first memory among them: tiles of them ---------------------------------------------- */
 
 int fn_columns_gathers(const fn_columns *plan)
 {
     return plan->fold == 1 || plan->cols * plan->item_bytes * FN_GROUP_ROWS <= FN_GATHER_BYTES;
 }
 
-void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
-                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile, ptrdiff_t ahead)
+/* Columns of a tile of which a group of rows fits: a folded array in channels-first memory has tiles of whole rows. */
+static ptrdiff_t tile_columns(const column_task *task, ptrdiff_t cols)
 {
-    for (const ptrdiff_t end = row + rows; row < end;) {
-        const ptrdiff_t sample = row / run, position = row % run, some = fn_min(end - row, run - position);
-        kernels->gather(array + ((sample * plan->c + column) * run + position) * plan->item_bytes, tile, some, run, cols, cols, ahead);
-        tile += some * cols * plan->item_bytes;
-        row += some;
-    }
+    const fn_columns *plan = task->plan;
+    if (!task->data->source.run) return fn_min(cols, FN_GATHER_BYTES / (FN_GROUP_ROWS * plan->item_bytes));
+    return plan->fold > 1 ? cols : fn_min(cols, FN_GATHER_COLUMNS);
 }
 
-/* A folded array has tiles of whole rows, another one of some columns at a time. */
-static void sum_gathered(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
-                         const fn_column_sums *out)
+static void sum_loaded(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
+                       const fn_column_sums *out)
 {
-    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES];
+    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES], dz[FN_GATHER_BYTES];
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
-    const ptrdiff_t most = plan->fold > 1 ? cols : fn_min(cols, FN_GATHER_COLUMNS), size = plan->item_bytes;
-    const ptrdiff_t some = FN_GATHER_BYTES / (most * size) / FN_GROUP_ROWS * FN_GROUP_ROWS;
+    const fn_columns_loader loader = fn_columns_loader_of(plan, task->kernels, &data->source);
+    const ptrdiff_t most = tile_columns(task, cols), size = plan->item_bytes;
+    const ptrdiff_t some = FN_GATHER_BYTES / (most * size) / FN_GROUP_ROWS * FN_GROUP_ROWS, ahead = task->fetch ? some : 0;
     for (ptrdiff_t j = 0; j < cols; j += most) {
-        const ptrdiff_t width = fn_min(most, cols - j), channels = width / plan->fold, first = column + j;
+        const ptrdiff_t width = fn_min(most, cols - j), first = column + j;
         const fn_column_sums to = sums_at(out, j);
         for (ptrdiff_t i = 0; i < rows; i += some) {
-            const ptrdiff_t count = fn_min(some, rows - i), from = (row + i) * plan->fold;
-            const ptrdiff_t ahead = task->fetch ? some * plan->fold : 0;
-            fn_columns_gather(plan, task->kernels, data->x, data->run, from, count * plan->fold, first, channels, x, ahead);
+            fn_columns_part part = {row + i, fn_min(some, rows - i), first, width, data->dy ? dy : NULL, width, x};
+            fn_columns_load(&loader, data->x, &part, plan->stride, x, ahead);
             if (data->dy) {
-                fn_columns_gather(plan, task->kernels, data->dy, data->run, from, count * plan->fold, first, channels, dy, ahead);
-                task->kernels->bwd_sums(dy, x, count, width, width, data->mean + first, NULL, &to);
+                fn_columns_load(&loader, data->dy, &part, plan->stride, dy, ahead);
+                if (data->first) part.dy = data->first(data->context, &part, dz);
+                task->kernels->bwd_sums(part.dy, x, part.rows, width, width, data->mean + first, NULL, &to);
+                if (data->then) data->then(data->context, &part);
             } else {
-                task->kernels->moments(x, count, width, width, data->pivot + first * size, 0, &to);
+                task->kernels->moments(x, part.rows, width, width, data->pivot + first * size, 0, &to);
             }
         }
     }
@@ -210,8 +209,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         clear_sums(plan, &out, cols);
-        if (data->run)
-            sum_gathered(task, row, rows, column, cols, &out);
+        if (fn_columns_loaded(&data->source))
+            sum_loaded(task, row, rows, column, cols, &out);
         else if (data->first || data->then)
             sum_parts(task, row, rows, column, cols, &out);
         else if (data->dy)
@@ -227,27 +226,28 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 
 /* ---- putting sums together --------------------------------------------------------------------------------------- */
 
-/* Element j of the tail. */
-static double tail_of(const fn_columns *plan, const fn_columns_data *data, const char *array, ptrdiff_t j)
-{
-    const ptrdiff_t row = plan->rows * plan->fold + j / plan->c, channel = j % plan->c, run = data->run;
-    const ptrdiff_t place = run ? (row / run * plan->c + channel) * run + row % run : row * plan->c + channel;
-    return fn_value_at(array, place, plan->item_bytes);
-}
-
 /* Row i of the tail joins part i of the fold. */
 static void add_tail(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,
                      const fn_column_sums *s)
 {
-    _Alignas(FN_UNIT_BYTES) char tile[FN_GATHER_BYTES]; /* which has room for the columns of a folded array */
-    const ptrdiff_t size = plan->item_bytes, cols = plan->tail * plan->c;
+    /* which have room for the columns of a folded array */
+    _Alignas(FN_UNIT_BYTES) char x_tile[FN_GATHER_BYTES], dy_tile[FN_GATHER_BYTES], dz_tile[FN_GATHER_BYTES];
+    const ptrdiff_t size = plan->item_bytes, cols = plan->tail * plan->c, in = plan->rows * plan->cols * size;
     const int exact = size == 8;
-    fn_columns_part part = {plan->rows, 1, 0, cols, data->dy ? data->dy + plan->rows * plan->cols * size : NULL, cols};
-    if (data->first) part.dy = data->first(data->context, &part, tile);
+    const char *x_at = data->x + in;
+    fn_columns_part part = {plan->rows, 1, 0, cols, data->dy ? data->dy + in : NULL, cols, NULL};
+    if (fn_columns_loaded(&data->source)) {
+        const fn_columns_loader loader = fn_columns_loader_of(plan, kernels, &data->source);
+        fn_columns_load(&loader, data->x, &part, plan->stride, x_tile, 0);
+        part.x = x_at = x_tile;
+        if (data->dy) fn_columns_load(&loader, data->dy, &part, plan->stride, dy_tile, 0);
+        if (data->dy) part.dy = dy_tile;
+    }
+    if (data->first) part.dy = data->first(data->context, &part, dz_tile);
     for (ptrdiff_t j = 0; j < cols; j++) {
-        const double x = tail_of(plan, data, data->x, j);
+        const double x = fn_value_at(x_at, j, size);
         if (data->dy) {
-            const double dy = data->run ? tail_of(plan, data, data->dy, j) : fn_value_at(part.dy, j, size);
+            const double dy = fn_value_at(part.dy, j, size);
             const fn_pair e = fn_two_sum(x, -data->mean[j]);
             fn_add(&s->a[j], &s->a_lo[j], dy * e.hi, exact);
             if (exact) s->a_lo[j] += fma(dy, e.hi, -(dy * e.hi)) + dy * e.lo;

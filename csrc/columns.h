@@ -8,6 +8,7 @@
 #define FN_COLUMNS_H
 
 #include "batchnorm.h"
+#include "half.h"
 #include "slabs.h"
 #include "tree.h"
 
@@ -48,12 +49,20 @@ void fn_columns_place(fn_columns_space *s, const fn_columns *plan, ptrdiff_t spa
 /* Repeats the first c entries of an array over all the columns of the folded array. */
 void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes);
 
+/* How the rows of arrays lie in memory, where kernels cannot take them as they lie; all 0: they can. */
+typedef struct {
+    ptrdiff_t run;           /* not 0: channels-first memory, as batchnorm.h has it */
+    const ptrdiff_t *chosen; /* which rows of the arrays are the m rows, in order; or NULL for all */
+    fn_storage storage;
+} fn_columns_source;
+
 /* A part of the folded array. dy is its first element, or that of what was made of it; its rows are dy_stride elements
- * apart. */
+ * apart. x likewise, of loaded arrays, where it is a dense tile. */
 typedef struct {
     ptrdiff_t row, rows, column, cols;
     const char *dy;
     ptrdiff_t dy_stride;
+    const char *x;
 } fn_columns_part;
 
 /* What is summed: moments of x about pivot (real); with dy, the sums of the backward about mean. Both have plan->cols
@@ -61,7 +70,7 @@ typedef struct {
 typedef struct {
     const char *x, *dy, *pivot;
     const double *mean;
-    ptrdiff_t run; /* x and dy are channels-first memory; 0: channels last */
+    fn_columns_source source; /* of x and dy */
     /* With dy: makes of each part what is summed for dy; or NULL. It gives a dense tile of it: that one, or where the part
      * is dense in its array, too, what it wrote there. */
     const char *(*first)(const void *context, const fn_columns_part *part, char *tile);
@@ -73,10 +82,6 @@ typedef struct {
 
 /* Whether tiles of channels-first memory can be cut as the plan says. */
 int fn_columns_gathers(const fn_columns *plan);
-
-/* Rows [row, row + rows) of the (m, c) array that lies in channels-first memory, and of them cols columns, as a tile; ahead: as kernels take it. */
-void fn_columns_gather(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const char *array, ptrdiff_t run,
-                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols, char *tile, ptrdiff_t ahead);
 
 /* The sums over the c channels, left in the first c entries of scratch, as fn_columns_take gives it;
  * waiting has an entry for each slice. */

@@ -91,7 +91,7 @@ static void normalize(const fn_columns_result *t, const char *dy, const char *x,
 
 static ptrdiff_t place(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t column)
 {
-    return (row * t->stride + column) * t->item_bytes;
+    return ((row - t->row) * t->stride + column - t->column) * t->item_bytes;
 }
 
 /* ---- what follows it --------------------------------------------------------------------------------------------- */
@@ -166,6 +166,48 @@ static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
     normalize(t, dz, t->x + in, t->out + in, part.rows, part.column, part.cols, t->stream);
 }
 
+fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual, char *out)
+{
+    fn_columns_result tile = *t;
+    tile.x = part->x;
+    tile.dy = part->dy;
+    tile.out = out;
+    tile.finish.residual = residual;
+    tile.z = NULL;
+    tile.loader = NULL;
+    tile.row = part->row;
+    tile.column = part->column;
+    tile.stride = part->cols;
+    tile.stream = 0;
+    return tile;
+}
+
+static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
+
+static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piece)
+{
+    _Alignas(FN_UNIT_BYTES) char x[FN_PIECE_BYTES], dy[FN_PIECE_BYTES], r[FN_PIECE_BYTES], dz[FN_PIECE_BYTES];
+    const void *residual = t->z ? t->z->finish.residual : t->finish.residual;
+    fn_columns_part part = *piece;
+    fn_columns_load(t->loader, t->x, &part, t->stride, x, 0);
+    part.x = x;
+    if (residual) fn_columns_load(t->loader, residual, &part, t->stride, r, 0);
+    if (t->dy) {
+        fn_columns_load(t->loader, t->dy, &part, t->stride, dy, 0);
+        part.dy = dy;
+        part.dy_stride = part.cols;
+    }
+    if (t->z) {
+        const fn_columns_result z = fn_columns_of_tile(t->z, &part, residual ? r : NULL, NULL);
+        fn_columns_dz(&z, &part, dz);
+        part.dy = dz;
+        if (t->dz) fn_columns_store(t->loader, dz, t->dz, &part, t->stride, t->stream);
+    }
+    const fn_columns_result tile = fn_columns_of_tile(t, &part, t->finish.residual ? r : NULL, x);
+    apply_tile(&tile, part.row, part.rows, part.column, part.cols);
+    fn_columns_store(t->loader, x, t->out, &part, t->stride, t->stream);
+}
+
 static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
     const ptrdiff_t most = FN_PIECE_BYTES / t->item_bytes, whole = cols == t->stride && cols <= most;
@@ -174,11 +216,13 @@ static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t
         for (ptrdiff_t j = 0; j < cols; j += some_cols) {
             const fn_columns_part piece = {.row = row + i, .rows = fn_min(some_rows, rows - i), .column = column + j,
                                            .cols = fn_min(some_cols, cols - j)};
-            if (t->stream) {
+            if (t->stream && !t->loader) {
                 fn_columns_fetch(t, &piece, t->x);
                 fn_columns_fetch(t, &piece, t->dy ? t->dy : t->finish.residual);
             }
-            if (t->z)
+            if (t->loader)
+                loaded_piece(t, &piece);
+            else if (t->z)
                 dx_piece(t, &piece);
             else
                 finish_piece(t, &piece);
@@ -209,10 +253,10 @@ static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows
     const ptrdiff_t in = place(t, row, column);
     const fn_coefficients k = coefficients_from(t, column);
     const int follows = t->finish.residual || t->finish.activation;
-    if (follows && in_registers(t))
+    if (!t->loader && follows && in_registers(t))
         t->kernels->apply_finish(t->x + in, moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,
                                  t->finish.activation == FN_RELU, t->stream);
-    else if (follows || t->z)
+    else if (t->loader || follows || t->z)
         apply_by_pieces(t, row, rows, column, cols);
     else
         normalize(t, moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);
@@ -281,15 +325,16 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     t->stride = folded || plan->fold == 1 ? plan->stride : plan->c;
     if (t->z) t->z->stride = t->stride;
     const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
-    t->stream = arrays * t->rows * t->stride * t->item_bytes * plan->samples >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
+    const ptrdiff_t size = t->loader ? fn_stored_element_bytes(t->loader) : t->item_bytes;
+    t->stream = !(t->loader && t->loader->source.chosen) && arrays * t->rows * t->stride * size * plan->samples >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
                 && t->out != t->finish.residual;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_tile(t, plan->rows, 1, 0, plan->tail * plan->c);
-    if (folded && t->stream) begin_aligned(t);
+    if (folded && t->stream && !t->loader) begin_aligned(t);
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;
     t->tile_rows = fn_max(4, tile_bytes / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take up to four rows */
     t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
-    fn_share(apply_range, t, t->tiles, arrays * t->rows * t->cols * t->item_bytes);
+    fn_share(apply_range, t, t->tiles, arrays * t->rows * t->cols * size);
 }

@@ -4,6 +4,7 @@
 #define FN_COLUMNS_APPLY_H
 
 #include "columns.h"
+#include "columns_load.h"
 
 /* What wide columns are made from, by the kernels in double. */
 typedef struct {
@@ -28,6 +29,9 @@ typedef struct fn_columns_result {
     int scale; /* x in the backward of an inference, where this is set */
     fn_finish finish; /* what follows, in a forward; */
     struct fn_columns_result *z; /* in a backward, what it follows, where dy is the gradient of what follows; or NULL */
+    char *dz;                        /* loaded arrays: where the gradient of z is stored; or NULL */
+    const fn_columns_loader *loader; /* of arrays that cannot be taken as they lie; or NULL */
+    ptrdiff_t row, column;           /* the first ones, where the arrays are tiles */
     /* One wide column, as fn_apply_wide has it. */
     void (*apply_wide)(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
                        ptrdiff_t j);
@@ -40,6 +44,9 @@ typedef struct fn_columns_result {
 
 /* The whole array. The coefficients of its c columns are repeated over those of the folded array, and spent. */
 void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
+
+/* The same result of a part of loaded arrays: of tiles of it, which lie densely; residual is that tile, or NULL. */
+fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual, char *out);
 
 /* A part of it, of the folded array or not, as stride, item_bytes and stream say; rows of dy lie dy_stride elements apart. */
 void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *part);

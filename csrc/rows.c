@@ -48,6 +48,7 @@ void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t a
     else
         batchnorm_kernels(format.dtype)
             ->put_rows(from, (char *)array + at * fn_item_bytes(format.dtype), 1, count, count, stream);
+    if (format.storage == FN_REAL && stream) batchnorm_kernels(format.dtype)->fence();
 }
 
 const void *fn_tile_load(const fn_tile *t, fn_row_format format, const void *array, void *space)

@@ -382,7 +382,7 @@ cdef Py_ssize_t run_of(cnp.ndarray a) noexcept:
 
 
 cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *run):
-    """x as as_input has it, and its layout; or, with run set, a as it is in channels-first memory."""
+    """x as as_stored_input has it, and its layout; or, with run set, a as it is in channels-first memory."""
     cdef cnp.ndarray array
     run[0] = 0
     if cnp.PyArray_CheckExact(a) and not PyArray_ISCARRAY_RO(<cnp.ndarray>a):
@@ -390,7 +390,7 @@ cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *
         if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE:
             run[0] = run_of(array)
     if not run[0]:
-        array = as_input(a, "x")
+        array = as_stored_input(a, "x")
         cut(array, axis, layout)
         return array
     cut(array, axis, layout)

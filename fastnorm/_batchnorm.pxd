@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from fastnorm._activations cimport fn_activation
 from fastnorm._arguments cimport Layout
-from fastnorm._core cimport fn_dtype
+from fastnorm._core cimport fn_dtype, fn_storage
 
 cdef extern from "batchnorm.h" nogil:
     ctypedef struct fn_channels_first:
@@ -32,6 +32,8 @@ cdef extern from "batchnorm.h" nogil:
         double eps
         fn_channels_first first
         fn_finish finish
+        fn_storage storage
+        const unsigned char *where
 
     ctypedef struct fn_batchnorm_inference:
         Py_ssize_t m, c, stride
@@ -44,6 +46,7 @@ cdef extern from "batchnorm.h" nogil:
         double eps
         fn_channels_first first
         fn_finish finish
+        fn_storage storage
 
     ctypedef struct fn_batchnorm_bwd:
         Py_ssize_t m, c, stride
@@ -57,6 +60,8 @@ cdef extern from "batchnorm.h" nogil:
         void *dbeta
         fn_channels_first first
         fn_finish_bwd finish
+        fn_storage storage
+        const unsigned char *where
 
     ctypedef struct fn_batchnorm_inference_bwd:
         Py_ssize_t m, c, stride
@@ -70,6 +75,7 @@ cdef extern from "batchnorm.h" nogil:
         void *dbeta
         double eps
         fn_finish_bwd finish
+        fn_storage storage
 
     ctypedef struct fn_batchnorm_drivers:
         bint (*takes_channels_first)(Py_ssize_t m, Py_ssize_t c, fn_dtype dtype)

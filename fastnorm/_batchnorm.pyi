@@ -2,7 +2,7 @@
 
 from typing import Literal, SupportsIndex, overload
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastnorm._arguments import _Array, _Float, _Floats, _Number, _Running, _Statistics
 
@@ -20,6 +20,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[False] = False,
 ) -> NDArray[_Float]: ...
@@ -37,6 +38,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
     return_stats: Literal[True],
 ) -> tuple[NDArray[_Float], _Statistics, _Statistics]: ...
@@ -54,6 +56,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: Literal[False] = False,
 ) -> _Floats: ...
@@ -71,6 +74,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: Literal[True],
 ) -> tuple[_Floats, _Statistics, _Statistics]: ...
@@ -88,6 +92,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: bool = False,
 ) -> _Floats | tuple[_Floats, _Statistics, _Statistics]: ...
@@ -103,6 +108,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], None, NDArray[_Float]]: ...
 @overload
@@ -117,6 +123,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
 @overload
@@ -131,6 +138,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], None, NDArray[_Float], NDArray[_Float]]: ...
 @overload
@@ -145,6 +153,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], NDArray[_Float], NDArray[_Float], NDArray[_Float]]: ...
 @overload
@@ -159,6 +168,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, None, _Floats]: ...
 @overload
@@ -173,6 +183,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, _Floats, _Floats]: ...
 @overload
@@ -187,6 +198,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, None, _Floats, _Floats]: ...
 @overload
@@ -201,5 +213,6 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
 ) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...

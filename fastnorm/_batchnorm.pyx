@@ -6,7 +6,7 @@ from libc.math cimport HUGE_VAL
 
 from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_channels, as_input_like_x, as_number, as_parameter, as_statistic, check_apart, check_out, check_running,
+    Layout, as_channels, as_input_like_x, as_number, as_parameter, as_statistic, as_where, check_apart, check_out, check_running,
     data_or_null, deliver, lies_like, new_features, new_like, place_channels, place_result, plain)
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, release_if_long
 
@@ -70,20 +70,20 @@ cdef int update_one(cnp.ndarray running, const double *batch, Py_ssize_t c, doub
     return 0
 
 
-cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.ndarray m2, const Layout *layout,
-                        double momentum, bint unbiased) except -1:
+cdef int update_running(object mean, object var, cnp.ndarray batch_mean, cnp.ndarray m2, Py_ssize_t rows,
+                        Py_ssize_t features, double momentum, bint unbiased) except -1:
     """Moves both running statistics towards the batch; m2 becomes the batch variance on the way."""
-    cdef double count = <double>layout.rows
+    cdef double count = <double>rows
     cdef double *var_of = <double *>cnp.PyArray_DATA(m2)
     cdef Py_ssize_t j
-    if layout.rows == 0:
+    if rows == 0:
         return 0
-    if unbiased and layout.rows > 1:
+    if unbiased and rows > 1:
         count -= 1
-    for j in range(layout.features):
+    for j in range(features):
         var_of[j] = var_of[j] / count
-    update_one(mean, <const double *>cnp.PyArray_DATA(batch_mean), layout.features, momentum)
-    update_one(var, var_of, layout.features, momentum)
+    update_one(mean, <const double *>cnp.PyArray_DATA(batch_mean), features, momentum)
+    update_one(var, var_of, features, momentum)
     return 0
 
 
@@ -94,16 +94,18 @@ cdef object gradients(cnp.ndarray dx, object out, cnp.ndarray dgamma, cnp.ndarra
 
 
 def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None, running_var=None, momentum=0.1,
-               unbiased=True, residual=None, activation=None, out=None, return_stats=False):
+               unbiased=True, residual=None, activation=None, where=None, out=None, return_stats=False):
     """Normalize each feature of x over the batch (training): ``y = (x - mean) / sqrt(var + eps) * gamma + beta``.
 
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d, channels last; integers and booleans become float64. Any strides
-        and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
+        Of float32, float64, float16 or bfloat16, at least 1-d, channels last; integers and booleans become float64. Any
+        strides and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)``, if it is no half
+        precision, no copy is made.
     gamma, beta : array_like, optional
-        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype, of half precision to float32. None stands for
+        1 and 0.
     axis : int, optional
         First of the trailing axes that are features; the statistics are taken over all axes before it. -1 normalizes
         each channel, 1 each position of each channel.
@@ -120,6 +122,8 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
         Added to what is normalized: of x's shape, rounded to x's dtype.
     activation : str, optional
         What is applied last: "relu", "leaky_relu" (of slope 0.01), "sigmoid", "tanh", "gelu", "gelu_tanh" or "silu".
+    where : array_like of bool, optional
+        Which rows take part: of shape ``x.shape[:axis]``. The others count for nothing, and get zeros.
     out : ndarray, optional
         Where to write y: x's shape and dtype. May be x itself; any other overlap acts as if the inputs were copied first.
     return_stats : bool, optional
@@ -135,7 +139,7 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays; an eps, momentum or axis that is no
+        For complex, object, string, datetime, longdouble or masked arrays; an eps, momentum or axis that is no
         number; an ``out`` of another dtype; running statistics that are no float32 or float64 ndarrays.
     ValueError
         For a 0-d x, a wrong shape, an eps or momentum out of range, arrays to be written that are read-only, overlap
@@ -145,6 +149,10 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
 
     Notes
     -----
+    Half precision is computed in float32 and rounded once: the result is that of ``x.astype(np.float32)``, rounded.
+
+    With ``where`` y, the statistics and the running statistics are, bit for bit, those of the call on ``x[where]``.
+
     With a residual or an activation ``y = activation(z + residual)``, z being what there would be without: the bits of
     these steps one after the other, in one pass over memory. Channels-first memory is copied then.
 
@@ -169,10 +177,11 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
     cdef cnp.ndarray x_array = take_channels(
-        x, axis, follows != FN_NO_ACTIVATION or residual is not None, &layout, &first)
+        x, axis, follows != FN_NO_ACTIVATION or residual is not None or where is not None, &layout, &first)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
     cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray where_array = as_where(where, x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     cdef double momentum_value = as_number(momentum, "momentum", 1)
     cdef bint stats = return_stats, unbiased_variance = unbiased
@@ -196,16 +205,20 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     op.m2 = <double *>data_or_null(m2)
     op.eps = eps_value
     op.finish = finish_of(residual_array, follows)
+    op.storage = layout.storage
+    op.where = <const unsigned char *>data_or_null(where_array)
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, batchnorm.forward(&op, layout.dtype))
     if running:
-        update_running(running_mean, running_var, mean, m2, &layout, momentum_value, unbiased_variance)
+        rows = layout.rows if where_array is None else np.count_nonzero(where_array)
+        update_running(running_mean, running_var, mean, m2, rows, layout.features, momentum_value, unbiased_variance)
     if stats:
         return deliver(y, out), mean, rstd
     return deliver(y, out)
 
 
-def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, residual=None, activation=None, out=None):
+def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, residual=None, activation=None, where=None,
+                        out=None):
     """Gradients of `batch_norm`.
 
     Parameters
@@ -224,6 +237,8 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
         The shift of the forward call; it matters only with an activation.
     residual, activation : optional
         Those of the forward call.
+    where : array_like of bool, optional
+        That of the forward call.
     out : ndarray, optional
         Where to write dx: x's shape and dtype. May be x or dy itself.
 
@@ -232,7 +247,7 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+        Of shape ``x.shape[axis:]`` and x's dtype, of half precision float32; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
     dresidual : ndarray
@@ -274,19 +289,20 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
     cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
     cdef cnp.ndarray x_array = take_channels(
-        x, axis, follows != FN_NO_ACTIVATION or residual is not None, &layout, &first)
+        x, axis, follows != FN_NO_ACTIVATION or residual is not None or where is not None, &layout, &first)
     cdef cnp.ndarray dy_array
     if first.run and lies_like(dy, x_array, first.run):
         dy_array = dy
     else:
         dy_array = as_input_like_x(dy, "dy", x_array)
-        x_array = plain(x_array, layout.typenum)
+        x_array = plain(x_array, cnp.PyArray_TYPE(x_array))
         first.run = 0
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, False)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
     cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray where_array = as_where(where, x_array, &layout)
     check_out(out, x_array)
     cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, rstd_array, &first)
     if dx is out and (beta_array is not None or residual_array is not None):
@@ -306,6 +322,8 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.storage = layout.storage
+    op.where = <const unsigned char *>data_or_null(where_array)
     op.finish.of = finish_of(residual_array, follows)
     op.finish.beta = data_or_null(beta_array)
     op.finish.dresidual = data_or_null(dresidual)

@@ -6,7 +6,7 @@ from libc.math cimport HUGE_VAL
 
 from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
+    Layout, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, check_out, cut, data_or_null, deliver,
     new_features, new_like, place_result)
 from fastnorm._batchnorm cimport (
     as_residual, finish_of, fn_batchnorm_drivers, fn_batchnorm_inference, fn_batchnorm_inference_bwd, fn_channels_first,
@@ -25,12 +25,14 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d, channels last; integers and booleans become float64. Any strides
-        and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)`` no copy is made.
+        Of float32, float64, float16 or bfloat16, at least 1-d, channels last; integers and booleans become float64. Any
+        strides and byte order. Of channels-first memory seen through ``np.moveaxis(x, 1, -1)``, if it is no half
+        precision, no copy is made.
     running_mean, running_var : array_like
         Statistics of shape ``x.shape[axis:]``, read as float64.
     gamma, beta : array_like, optional
-        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype, of half precision to float32. None stands for
+        1 and 0.
     axis : int, optional
         First of the trailing axes that are features.
     eps : float, optional
@@ -97,6 +99,7 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     op.y = cnp.PyArray_DATA(y)
     op.eps = eps_value
     op.finish = finish_of(residual_array, follows)
+    op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, batchnorm.inference(&op, layout.dtype))
     return deliver(y, out)
@@ -132,7 +135,7 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+        Of shape ``x.shape[axis:]`` and x's dtype, of half precision float32; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
     dresidual : ndarray
@@ -165,7 +168,7 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
     """
     cdef Layout layout
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
@@ -193,6 +196,7 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
     op.eps = eps_value
+    op.storage = layout.storage
     op.finish.of = finish_of(residual_array, follows)
     op.finish.beta = data_or_null(beta_array)
     op.finish.dresidual = data_or_null(dresidual)

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastnorm.reference._common import (
     check_shape,
+    chosen,
     deliver,
     length_over,
     moments,
@@ -12,6 +13,7 @@ from fastnorm.reference._common import (
     scaled,
     shaped,
     shifted,
+    spread,
     statistic,
     update,
 )
@@ -32,6 +34,7 @@ def batch_norm(
     unbiased=True,
     residual=None,
     activation=None,
+    where=None,
     out=None,
     return_stats=False,
     dtype=None,
@@ -66,6 +69,8 @@ def batch_norm(
     activation : str, optional
         What is applied last: "relu", "leaky_relu" (of slope 0.01), "sigmoid", "tanh", "gelu",
         "gelu_tanh" or "silu".
+    where : array_like of bool, of shape ``x.shape[:axis]``, optional
+        Which rows take part; the others count for nothing and get zeros.
     out : ndarray of the shape and dtype of the result, optional
         Where to put `y`. It may be `x` itself.
     return_stats : bool
@@ -106,6 +111,14 @@ def batch_norm(
     >>> running_mean, running_var
     (array([0.2, 2. ]), array([ 1.1, 20.9]))
     """
+    if where is not None:
+        x, rows, (residual,) = chosen(x, axis, where, residual=residual)
+        more = dict(eps=eps, momentum=momentum, unbiased=unbiased, residual=residual, activation=activation)
+        more |= dict(running_mean=running_mean, running_var=running_var, return_stats=True, dtype=dtype)
+        y, *statistics = batch_norm(x[rows], gamma, beta, axis=1, **more)
+        y = deliver(spread(y, rows, x.shape), out, y.dtype)
+        return (y, *statistics) if return_stats else y
+
     x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes, features = tuple(range(axis)), x.shape[axis:]
     residual = None if residual is None else shaped(residual, "residual", x.shape, own, x.dtype)
@@ -143,6 +156,7 @@ def batch_norm_backward(
     beta=None,
     residual=None,
     activation=None,
+    where=None,
     out=None,
     dtype=None,
 ):
@@ -174,6 +188,8 @@ def batch_norm_backward(
         The residual of the forward pass.
     activation : str, optional
         The activation of the forward pass.
+    where : array_like of bool, of shape ``x.shape[:axis]``, optional
+        That of the forward pass.
     out : ndarray of the shape and dtype of the result, optional
         Where to put `dx`. It may be `x` or `dy` itself.
     dtype : dtype, optional
@@ -212,6 +228,13 @@ def batch_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.225,  0.   ]), array([1., 1.]))
     """
+    if where is not None:
+        x, rows, (dy, residual) = chosen(x, axis, where, dy=dy, residual=residual)
+        more = dict(beta=beta, residual=residual, activation=activation, dtype=dtype)
+        dx, dgamma, dbeta, *dresidual = batch_norm_backward(dy, x[rows], mean, rstd, gamma, axis=1, **more)
+        dx, *dresidual = (spread(a, rows, x.shape) for a in (dx, *dresidual))
+        return deliver(dx, out, dx.dtype), dgamma, dbeta, *dresidual
+
     x, axis, gamma, beta, own = prepare(x, axis, dtype, gamma=gamma, beta=beta)
     axes, features = tuple(range(axis)), x.shape[axis:]
     dy = shaped(dy, "dy", x.shape, own, x.dtype)

@@ -2,7 +2,7 @@
 
 from typing import Literal, SupportsIndex, overload
 
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnorm._arguments import _Array, _Floats, _Number, _Running
 
@@ -20,6 +20,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: Literal[False] = False,
     dtype: DTypeLike | None = None,
@@ -38,6 +39,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: Literal[True],
     dtype: DTypeLike | None = None,
@@ -56,6 +58,7 @@ def batch_norm(
     unbiased: bool = True,
     residual: _Array | None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     return_stats: bool = False,
     dtype: DTypeLike | None = None,
@@ -72,6 +75,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, None, _Floats]: ...
@@ -87,6 +91,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: None = None,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, _Floats, _Floats]: ...
@@ -102,6 +107,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, None, _Floats, _Floats]: ...
@@ -117,6 +123,7 @@ def batch_norm_backward(
     beta: _Array | None = None,
     residual: _Array,
     activation: str | None = None,
+    where: ArrayLike | None = None,
     out: _Floats | None = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[_Floats, _Floats, _Floats, _Floats]: ...

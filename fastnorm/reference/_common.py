@@ -48,6 +48,26 @@ def check_shape(a, name, shape):
         raise ValueError(f"{name} has shape {a.shape}, expected {shape}")
 
 
+def chosen(x, axis, where, **others):
+    """`x`, which of its rows are chosen, and those of other arrays of its shape."""
+    x, where = np.asarray(x), np.asarray(where)
+    axis = normalize_axis_index(axis, x.ndim)
+    check_shape(where, "where", x.shape[:axis])
+    if where.dtype != bool:
+        raise TypeError(f"where has dtype {where.dtype}, expected booleans")
+    for name, a in others.items():
+        if a is not None:
+            check_shape(np.asarray(a), name, x.shape)
+    return x, where, [None if a is None else np.asarray(a)[where] for a in others.values()]
+
+
+def spread(rows, where, shape):
+    """Rows at the places where `where` is True, others 0."""
+    a = np.zeros(shape, rows.dtype)
+    a[where] = rows
+    return a
+
+
 def scaled(xhat, gamma, beta):
     z = xhat if gamma is None else xhat * gamma
     return z if beta is None else z + beta

@@ -234,7 +234,7 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_col
     /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
     context.dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
                         && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
-    fn_columns_data data = {.x = op->gamma ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = then_scale,
+    fn_columns_data data = {.x = op->gamma || more ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = then_scale,
                             .context = &context, .source = *source};
     if (more) {
         const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->running_mean,

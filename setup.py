@@ -8,6 +8,7 @@ import os
 import re
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 
 import Cython
@@ -92,6 +93,9 @@ class BuildLibraries(build_clib):
     def build_one(self, library):
         command = copy(self)
         command.build_temp = os.path.join(self.build_temp, library[0])
+        # an archive keeps what it had: sources that have moved to another library since
+        with suppress(FileNotFoundError):
+            os.remove(os.path.join(self.build_clib, f"lib{library[0]}.a"))
         build_clib.build_libraries(command, [library])
 
 
@@ -116,7 +120,7 @@ EXTENSIONS = [
         py_limited_api=bool(LIMITED),
         extra_compile_args=["-Os", *HIDDEN, *EXTRA],
         extra_link_args=["-pthread", "-lm", *EXTRA],
-        depends=HEADERS,
+        depends=[*HEADERS, *files("csrc", ".c"), *files("csrc/kernels", ".c")],
     )
     for name, sources in [
         *((source.removesuffix(".pyx").replace("/", "."), [source]) for source in files("fastnorm", ".pyx")),

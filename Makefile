@@ -16,6 +16,7 @@
 #   make fuzz      random calls, right and wrong, for SECONDS=60; make asan-fuzz   the same against that extension
 #   make trust     what proves the promises of docs/trust.md and takes long: tsan, emulate, fuzz, slow, parallel
 #   make wheel     dist/*.whl      make sdist     dist/*.tar.gz     make wheels   those for publishing
+#   make wheels-test   the short suite on these, on every Python here and on emulated processors
 #   make stable-abi   whether the modules compile as in the latter, in seconds
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
 .PHONY: test bench bench-full curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
-  format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels stable-abi \
+  format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels wheels-test stable-abi \
   sdist clean
 
 test: $(VENV)/installed $(VENV)/for-test
@@ -104,7 +105,7 @@ analyze:
 	bash tests/c/analyze.sh
 
 # Of the source tree as it is: nothing is built. What each tool takes is in pyproject.toml and .clang-format.
-C_STYLED := $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
+C_STYLED := $(wildcard fastnorm/include/*/*.h csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
 lint: $(VENV)/for-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -139,6 +140,10 @@ parallel: $(VENV)/installed $(VENV)/for-test
 wheels: $(VENV)/bin/python
 	$(BIN)/pip install --quiet "rich>=13.7" "zopfli>=0.2.3"
 	$(BIN)/python packaging/wheels.py $(WHEELS_OPTIONS)
+
+wheels-test: $(VENV)/bin/python
+	$(BIN)/pip install --quiet "rich>=13.7" "zopfli>=0.2.3"
+	$(BIN)/python packaging/check_wheels.py $(WHEELS_TEST_OPTIONS)
 
 # Whether the modules compile by Python's stable ABI, as in the wheels, which take minutes: in seconds, nothing is built.
 # After an installation, which leaves the C files.

@@ -1,6 +1,6 @@
 """Runs the short test suite on built wheels, not on the source tree: `make wheels-test`.
 
-    python check_wheels.py [--wheels FOLDER] [--only native,emulated,aarch64]
+    python check_wheels.py [--wheels FOLDER] [--only native,emulated,aarch64] [--interpreters cp311,cp313]
 
     native      the x86-64 wheel in a fresh virtual environment of every CPython that is found here
     emulated    the same wheel on processors of other years: Nehalem, which has no AVX, and Haswell, which has AVX2
@@ -31,6 +31,11 @@ SHORT = (
     "running_statistics validation"
 )
 EMULATED = "layernorm batchnorm clipping"
+# Arrays beyond the caches, oracles of exact fractions and examples by the hundred are for processors that are there.
+QUICK = (
+    "-k",
+    "not large and not million and not hypothesis and not anything and not memory",
+)
 # These start Python anew, which an emulator does not see, or are compared with oracles that take minutes there.
 BITS = ["test_hashes.py", "-k", "in_this_process or every_operation"]
 NEEDED = ["pytest", "hypothesis", "threadpoolctl", "pytest-run-parallel", "rich"]
@@ -84,6 +89,10 @@ def wheel_for(folder: Path, tag: str, machine: str) -> Path:
     raise Missing(f"no wheel in {folder} for {tag} on {machine}; make wheels builds it")
 
 
+def chosen(tags: list[str]) -> list[Interpreter]:
+    return [one for one in interpreters() if tags == [""] or one.tag in tags]
+
+
 def environment_with(wheel: Path, interpreter: Interpreter) -> Path:
     home = WORK / f"venv-{interpreter.tag}"
     shutil.rmtree(home, ignore_errors=True)
@@ -122,7 +131,9 @@ def debian_python(folder: Path) -> tuple[Path, str]:
             raise Missing("apt-get update finds no packages for arm64")
         shown = must(["apt-cache", *settings, "depends", "python3-minimal"])
         version = re.search(r"python(3\.\d+)-minimal", shown)[1]
-        of_python = [f"{name.format(version)}" for name in ("python{}-minimal", "libpython{}-minimal", "libpython{}-stdlib")]
+        of_python = [
+            f"{name.format(version)}" for name in ("python{}-minimal", "libpython{}-minimal", "libpython{}-stdlib")
+        ]
         subprocess.run(
             ["apt-get", "-qq", *settings, "download", *of_python, *DEBIAN.split()],
             cwd=packages,
@@ -135,20 +146,20 @@ def debian_python(folder: Path) -> tuple[Path, str]:
     return found[0], "cp" + found[0].name.removeprefix("python").replace(".", "")
 
 
-def check_native(wheels: Path) -> list[tuple[str, str, str]]:
+def check_native(wheels: Path, tags: list[str]) -> list[tuple[str, str, str]]:
     rows = []
-    for interpreter in interpreters():
+    for interpreter in chosen(tags):
         wheel = wheel_for(wheels, interpreter.tag, platform.machine())
         python = environment_with(wheel, interpreter)
         rows.append((wheel.name, f"Python {interpreter.tag}", f"{suite([python], SHORT)}; bits {bits([python])}"))
     return rows
 
 
-def check_emulated(wheels: Path) -> list[tuple[str, str, str]]:
+def check_emulated(wheels: Path, tags: list[str]) -> list[tuple[str, str, str]]:
     if platform.machine() != "x86_64":
         raise Missing("these processors are x86-64")
     qemu, rows = emulator("x86_64"), []
-    interpreter = interpreters()[0]
+    interpreter = chosen(tags)[0]
     wheel = wheel_for(wheels, interpreter.tag, "x86_64")
     python = environment_with(wheel, interpreter)
     for processor, isa in PROCESSORS.items():
@@ -158,11 +169,7 @@ def check_emulated(wheels: Path) -> list[tuple[str, str, str]]:
     return rows
 
 
-# Arrays beyond the caches, oracles of exact fractions and examples by the hundred are for processors that are there.
-QUICK = ("-k", "not large and not million and not hypothesis and not anything and not memory",)
-
-
-def check_aarch64(wheels: Path) -> list[tuple[str, str, str]]:
+def check_aarch64(wheels: Path, tags: list[str]) -> list[tuple[str, str, str]]:
     qemu, folder = emulator("aarch64"), WORK / "aarch64"
     python, tag = debian_python(folder)
     wheel, site = wheel_for(wheels, tag, "aarch64"), folder / "site"
@@ -185,6 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wheels", type=Path, default=ROOT / "dist")
     parser.add_argument("--only", default=",".join(CHECKS))
+    parser.add_argument("--interpreters", default="", help="such as cp311,cp313: only on these")
     arguments = parser.parse_args()
     shutil.rmtree(WORK / "suite", ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
@@ -195,7 +203,7 @@ def main() -> None:
     for name in arguments.only.split(","):
         start = time.monotonic()
         try:
-            for row in CHECKS[name](arguments.wheels.resolve()):
+            for row in CHECKS[name](arguments.wheels.resolve(), arguments.interpreters.split(",")):
                 console.print(*row)
                 table.add_row(*row)
         except Missing as what:

@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--interpreters", default="", help="such as cp311,cp312: only wheels built by these")
     parser.add_argument("--twice", action="store_true", help="build all of them again and compare the bytes")
     arguments = parser.parse_args()
-    arguments.output.mkdir(exist_ok=True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     console, faults = Console(highlight=False), []
     table = Table("wheel", "bytes", "built by", "SHA-256", "audits", title="Wheels", box=None)
     for target in targets(arguments.machines.split(",")):

@@ -2,9 +2,9 @@
 
 import numba
 import numpy as np
+from table import functions
 
 import fastnorm
-from table import functions
 
 layer_norm = functions()["layer_norm_f32"]
 

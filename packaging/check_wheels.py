@@ -7,8 +7,8 @@
     aarch64     the AArch64 wheel, emulated, on Debian's Python for that processor and NumPy's own wheel, both unpacked
                 in build/: the system stays as it is
 
-Everywhere the package is imported, the kernels are those expected, and results have the bits of tests/hashes.json, which
-are those of every other processor. What is emulated takes fifty times as long and gets the shorter list of tests.
+Everywhere the package is imported, the kernels are those expected, and results have the bits of tests/hashes.json,
+which are those of every other processor. What is emulated takes fifty times as long and gets fewer tests.
 """
 
 import argparse

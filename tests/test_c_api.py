@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INCLUDE = Path(fastnorm.get_include())
 EXAMPLES = ROOT / "examples" / "c_api"
 DTYPES = {"f32": np.float32, "f64": np.float64}
-# Of the entries of each version, in their order: compiled code relies on them. A new version adds a line and changes none.
+# Of the entries of each version, in order: compiled code relies on them. A new version adds a line and changes none.
 FROZEN = {1: (12, "bba2490d61796ceb")}
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")

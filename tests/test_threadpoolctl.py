@@ -88,3 +88,29 @@ def workers_of_joblib():
 
 def test_workers_of_joblib_have_the_threads_it_says():
     processes.check(workers_of_joblib)
+
+
+def most_threads_of(submit):
+    """Threads of this process while many calls that want 3 of them run at once in threads of another library."""
+    x = np.ones((2000, 2000), np.float32)
+    fastnorm.layer_norm(x)
+    with threadpool_limits(1, user_api="fastnorm"):
+        submit(lambda _: fastnorm.layer_norm(x), 8)
+    return len(os.listdir("/proc/self/task"))
+
+
+def threads_of_dask():
+    import dask
+    import dask.threaded
+
+    def submit(call, n):
+        tasks = [dask.delayed(call)(i) for i in range(n)]
+        dask.compute(*tasks, scheduler="threads", num_workers=4)
+
+    assert most_threads_of(submit) <= 1 + 2 + 4, "the caller, fastnorm's workers and dask's"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="the count of threads is Linux's")
+def test_workers_of_dask_share_one_pool():
+    pytest.importorskip("dask")
+    processes.check(threads_of_dask, OPENBLAS_NUM_THREADS="1", FASTNORM_NUM_THREADS="3")

@@ -26,10 +26,7 @@ from rich.table import Table
 from wheels import ROOT, Interpreter, interpreters
 
 WORK = ROOT / "build" / "wheels-test"
-SHORT = (
-    "activations addnorm batchnorm clipping dispatch dropout edges groupnorm layernorm operations penalties rmsnorm "
-    "running_statistics validation"
-)
+SHORT = "batchnorm clipping dispatch layernorm running_statistics validation"
 EMULATED = "layernorm batchnorm clipping"
 # Arrays beyond the caches, oracles of exact fractions and examples by the hundred are for processors that are there.
 QUICK = (

@@ -19,35 +19,44 @@ FN_TABLES(batchnorm)
 FN_TABLES(groupnorm)
 
 /* Arrays of as many doubles as a sample has columns, beside its sums: those of groups, mean and rstd of columns. */
-enum { SPARE = 7 };
+enum { SPARE = 7, LOADED_SPARE = FN_COLUMN_SAMPLES / 2 }; /* and rows of floats that are loaded */
 
 /* How an operation is cut, and what is worked with. */
 typedef struct {
     fn_columns plan; /* of a sample */
     const fn_batchnorm_kernels *columns;
     const fn_groupnorm_kernels *kernels;
+    fn_columns_loader loader;
+    int loaded;
     ptrdiff_t samples, groups, bytes; /* bytes of a sample */
     ptrdiff_t slabs, slab_samples;
     ptrdiff_t space; /* bytes for each slab, */
     char *spaces;    /* or NULL: on the stack */
 } sample_plan;
 
+static ptrdiff_t spare_of(const sample_plan *s) { return s->loaded ? SPARE + LOADED_SPARE : SPARE; }
+
 /* -1 if there is no memory, which release() gives back. */
-static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, ptrdiff_t groups, fn_dtype dtype)
+static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, ptrdiff_t groups, fn_storage storage,
+                        fn_dtype dtype)
 {
     s->plan = fn_columns_plan(p, c, c, dtype);
     s->plan.samples = m;
     s->columns = batchnorm_kernels(dtype);
     s->kernels = groupnorm_kernels(dtype);
+    const fn_columns_source source = {.storage = storage};
+    s->loader = fn_columns_loader_of(&s->plan, s->columns, &source);
+    s->loaded = fn_columns_loaded(&source);
     s->samples = m;
     s->groups = groups;
-    s->bytes = p * c * s->plan.item_bytes;
+    s->bytes = p * c * fn_stored_element_bytes(&s->loader);
+    const ptrdiff_t real_bytes = p * c * s->plan.item_bytes; /* halves are cut as the floats that they stand for */
     /* with fewer rows, slabs would take more memory to work with than they have data */
-    const ptrdiff_t enough = fn_min(m * s->bytes / FN_SLAB_BYTES, m * p / (2 * FN_SAMPLE_ROWS));
-    const ptrdiff_t most = s->bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
+    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / (2 * FN_SAMPLE_ROWS));
+    const ptrdiff_t most = real_bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
     s->slab_samples = fn_ceil_div(m, fn_max(1, most));
     s->slabs = fn_ceil_div(m, s->slab_samples);
-    s->space = fn_round_up(fn_columns_bytes(&s->plan, SPARE), FN_UNIT_BYTES);
+    s->space = fn_round_up(fn_columns_bytes(&s->plan, spare_of(s)), FN_UNIT_BYTES);
     s->spaces = NULL;
     if (s->space <= FN_COLUMNS_LOCAL_BYTES) return 0;
     s->spaces = malloc((size_t)(s->slabs * s->space + FN_UNIT_BYTES));
@@ -59,7 +68,7 @@ static void release(const sample_plan *s) { free(s->spaces); }
 static void place(const sample_plan *s, ptrdiff_t slab, fn_columns_space *space)
 {
     char *first = fn_aligned_up(s->spaces ? s->spaces : space->local);
-    fn_columns_place(space, &s->plan, SPARE, first + (s->spaces ? slab * s->space : 0));
+    fn_columns_place(space, &s->plan, spare_of(s), first + (s->spaces ? slab * s->space : 0));
 }
 
 /* The arrays of groups in a space; two more follow. */
@@ -82,10 +91,21 @@ typedef struct {
     sample_plan s;
 } fwd_task;
 
+static char *loaded_rows(const fn_columns_space *space, const fn_columns *plan)
+{
+    return (char *)(space->spare + SPARE * plan->padded);
+}
+
 /* The sums of groups about a mean that is roughly theirs. */
-static void sum_few_rows(const fwd_task *t, const char *x, const fn_columns_space *space, const fn_group_sums *groups)
+static void sum_few_rows(const fwd_task *t, const char *array, const fn_columns_space *space, const fn_group_sums *groups)
 {
     const fn_columns *plan = &t->s.plan;
+    const char *x = array;
+    if (t->s.loaded) {
+        const fn_columns_part sample = {.row = 0, .rows = plan->m, .column = 0, .cols = plan->c};
+        fn_columns_load(&t->s.loader, array, &sample, plan->c, loaded_rows(space, plan), 0);
+        x = loaded_rows(space, plan);
+    }
     double *about = groups->rstd;
     memset(about, 0, (size_t)plan->padded * sizeof(double));
     t->s.kernels->deviations(x, plan->m, plan->c, about, &space->sums);
@@ -97,11 +117,15 @@ static void sum_few_rows(const fwd_task *t, const char *x, const fn_columns_spac
 static void sum_rows(const fwd_task *t, const char *x, const fn_columns_space *space, const fn_group_sums *groups)
 {
     const fn_columns *plan = &t->s.plan;
-    t->s.columns->pivots(x, plan->m, plan->c, plan->c, space->k.center);
+    if (t->s.loaded)
+        fn_columns_pivots(&t->s.loader, x, plan->m, loaded_rows(space, plan), space->k.center);
+    else
+        t->s.columns->pivots(x, plan->m, plan->c, plan->c, space->k.center);
     fn_columns_repeat(space->k.center, plan, plan->item_bytes);
-    const fn_columns_data data = {.x = x, .pivot = space->k.center};
+    const fn_columns_data data = {.x = x, .pivot = space->k.center, .source = t->s.loader.source};
     fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
-    const fn_batchnorm_fwd columns = {.m = plan->m, .c = plan->c, .stride = plan->c, .x = x, .eps = t->op->eps};
+    const fn_batchnorm_fwd columns = {.m = plan->m, .c = plan->c, .stride = plan->c, .x = x, .eps = t->op->eps,
+                                      .value = t->s.loaded ? fn_columns_value : NULL, .loader = &t->s.loader};
     t->s.columns->column_moments(&columns, &space->sums, space->k.center);
     t->s.kernels->merge_moments(t->op, &space->sums, space->k.center, groups);
 }
@@ -128,7 +152,7 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
         to_columns(&t->s, rstd, groups.s2);
     }
     fn_columns_result y = {.kernels = t->s.columns, .k = &space->k, .x = x, .out = (char *)op->y + i * t->s.bytes,
-                           .apply_wide = fn_apply_wide, .wide = &wide};
+                           .loader = t->s.loaded ? &t->s.loader : NULL, .apply_wide = fn_apply_wide, .wide = &wide};
     fn_columns_apply(&y, plan);
 }
 
@@ -154,7 +178,7 @@ static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
         }
     } else {
         fwd_task task = {.op = op};
-        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, dtype);
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);
         if (status == 0) fn_share(fwd_range, &task, task.s.slabs, 2 * op->m * task.s.bytes);
         release(&task.s);
     }
@@ -215,12 +239,13 @@ static void bwd_sample(const bwd_task *t, ptrdiff_t i, fn_columns_space *space, 
     to_columns(&t->s, mean, mean_of);
     to_columns(&t->s, rstd, rstd_of);
     fn_columns_repeat(mean_of, plan, sizeof(double));
-    const fn_columns_data data = {.x = x, .dy = dy, .mean = mean_of};
+    const fn_columns_data data = {.x = x, .dy = dy, .mean = mean_of, .source = t->s.loader.source};
     fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
     t->s.kernels->bwd_coefficients(op, rstd, mean_of, rstd_of, &space->sums, &groups, total, &space->k);
     const wide_groups wide = {t, mean, rstd, &groups};
     fn_columns_result dx = {.kernels = t->s.columns, .k = &space->k, .x = x, .dy = dy,
-                            .out = (char *)op->dx + i * t->s.bytes, .apply_wide = apply_wide, .wide = &wide};
+                            .out = (char *)op->dx + i * t->s.bytes, .loader = t->s.loaded ? &t->s.loader : NULL,
+                            .apply_wide = apply_wide, .wide = &wide};
     fn_columns_apply(&dx, plan);
 }
 
@@ -263,7 +288,7 @@ static int group_norm_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
         memset(op->dbeta, 0, gradient_bytes);
     } else {
         bwd_task task = {.op = op};
-        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, dtype);
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);
         if (status == 0) status = backward(&task);
         release(&task.s);
     }

@@ -16,6 +16,7 @@ typedef struct {
     void *y;                   /* real (m, p, c) */
     double *mean, *rstd;       /* (m, groups); both or neither NULL */
     double eps;
+    fn_storage storage; /* drivers: of x and y; kernels take reals only */
 } fn_groupnorm_fwd;
 
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
     void *dx;                  /* real (m, p, c); may be x or dy */
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
+    fn_storage storage;        /* drivers: of dy, x and dx */
 } fn_groupnorm_bwd;
 
 /* The sums of the groups of a sample: of deviations from mean, or center + rest once they are finished. */

@@ -18,10 +18,10 @@ cdef const fn_batchnorm_drivers *batchnorm = <const fn_batchnorm_drivers *>drive
 
 
 cdef fn_finish finish_of(cnp.ndarray residual, fn_activation activation) noexcept:
-    cdef fn_finish finish
-    finish.residual = data_or_null(residual)
-    finish.activation = activation
-    return finish
+    cdef fn_finish result
+    result.residual = data_or_null(residual)
+    result.activation = activation
+    return result
 
 
 cdef cnp.ndarray as_residual(object residual, cnp.ndarray x):

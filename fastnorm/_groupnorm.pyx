@@ -5,9 +5,9 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_group_statistic, as_groups, as_input, as_input_like_x, as_number, as_parameter, as_statistic_of_any_groups,
-    check_out, cut_samples, data_or_null, deliver, new_features, new_groups, place_result)
-from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
+    Layout, as_group_statistic, as_groups, as_input_like_x, as_number, as_parameter, as_statistic_of_any_groups,
+    as_stored_input, check_out, cut_samples, data_or_null, deliver, new_features, new_groups, place_result)
+from fastnorm._core cimport drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "groupnorm.h" nogil:
     ctypedef struct fn_groupnorm_fwd:
@@ -19,6 +19,7 @@ cdef extern from "groupnorm.h" nogil:
         double *mean
         double *rstd
         double eps
+        fn_storage storage
 
     ctypedef struct fn_groupnorm_bwd:
         Py_ssize_t m, p, c, groups
@@ -30,6 +31,7 @@ cdef extern from "groupnorm.h" nogil:
         void *dx
         void *dgamma
         void *dbeta
+        fn_storage storage
 
     ctypedef struct fn_groupnorm_drivers:
         int (*forward)(const fn_groupnorm_fwd *op, fn_dtype dtype)
@@ -70,6 +72,7 @@ cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, obje
     op.mean = <double *>data_or_null(mean)
     op.rstd = <double *>data_or_null(rstd)
     op.eps = eps_value
+    op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, groupnorm.forward(&op, layout.dtype))
     if stats:
@@ -80,7 +83,7 @@ cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, obje
 cdef object backward(object dy, object x, object mean, object rstd, object gamma, object out, bint of_channels):
     """of_channels: every channel is a group."""
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut_samples(x_array, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array
@@ -108,6 +111,7 @@ cdef object backward(object dy, object x, object mean, object rstd, object gamma
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, groupnorm.backward(&op, layout.dtype))
     return deliver(dx, out), dgamma, dbeta
@@ -119,10 +123,11 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, of shape (m, ..., c): samples, positions, channels. Integers and booleans become float64.
+        Of float32, float64, float16 or bfloat16, of shape (m, ..., c): samples, positions, channels. Integers and booleans
+        become float64.
         Any strides and byte order. Of shape (m, c) there is one position.
     gamma, beta : array_like, optional
-        Scale and shift, of shape (c,), rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape (c,), rounded to x's dtype, of half precision to float32. None stands for 1 and 0.
     groups : int
         How many groups the channels are cut into, each of c / groups that follow each other. 1 takes all together; of c
         groups see `instance_norm`.
@@ -143,7 +148,7 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an eps or groups that is no number, an ``out``
+        For complex, object, string, datetime, longdouble or masked arrays, an eps or groups that is no number, an ``out``
         of another dtype.
     ValueError
         For an x of fewer than two dimensions, a wrong shape, an eps that is negative or not finite, groups that do not divide the channels, an
@@ -167,7 +172,7 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     array([[-1.,  1., -1.,  1.]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut_samples(x_array, &layout)
     return forward(x_array, &layout, as_groups(groups, x_array), gamma, beta, eps, out, return_stats)
 
@@ -193,7 +198,7 @@ def group_norm_backward(dy, x, mean, rstd, gamma=None, *, out=None):
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape (c,) and x's dtype; None where gamma is None.
+        Of shape (c,) and x's dtype, of half precision float32; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
 
@@ -232,10 +237,11 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, of shape (m, ..., c): samples, positions, channels. Integers and booleans become float64.
+        Of float32, float64, float16 or bfloat16, of shape (m, ..., c): samples, positions, channels. Integers and booleans
+        become float64.
         Any strides and byte order. Of shape (m, c) there is one position.
     gamma, beta : array_like, optional
-        Scale and shift, of shape (c,), rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape (c,), rounded to x's dtype, of half precision to float32. None stands for 1 and 0.
     eps : float, optional
         Added to the variance; finite and >= 0.
     out : ndarray, optional
@@ -253,7 +259,7 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an eps that is no number, an ``out``
+        For complex, object, string, datetime, longdouble or masked arrays, an eps that is no number, an ``out``
         of another dtype.
     ValueError
         For an x of fewer than two dimensions, a wrong shape, an eps that is negative or not finite, an
@@ -278,7 +284,7 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
             [ 1.,  1.]]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut_samples(x_array, &layout)
     return forward(x_array, &layout, layout.features, gamma, beta, eps, out, return_stats)
 
@@ -304,7 +310,7 @@ def instance_norm_backward(dy, x, mean, rstd, gamma=None, *, out=None):
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape (c,) and x's dtype; None where gamma is None.
+        Of shape (c,) and x's dtype, of half precision float32; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
 

@@ -216,7 +216,10 @@ def test_in_place_and_into_any_array(dtype, isa):
 def test_any_layout(layout, dtype):
     a = arrays((33, 50), dtype)
     moved = {name: LAYOUTS[layout](a[name]) for name in ("x", "dy", "residual", "gamma", "beta")}
-    for options in ({"out": WRITEABLE_LAYOUTS[layout](np.zeros((33, 50), dtype))} if layout in WRITEABLE_LAYOUTS else {}, {}):
+    for options in (
+        {"out": WRITEABLE_LAYOUTS[layout](np.zeros((33, 50), dtype))} if layout in WRITEABLE_LAYOUTS else {},
+        {},
+    ):
         more = dict(activation="gelu", return_stats=True)
         y, mean, rstd = fastnorm.batch_norm(a["x"], a["gamma"], a["beta"], residual=a["residual"], **more)
         got = fastnorm.batch_norm(

@@ -1,4 +1,4 @@
-"""Half precision of BatchNorm: the float32 results of the same numbers, rounded once."""
+"""Half precision of BatchNorm and GroupNorm: the float32 results of the same numbers, rounded once."""
 
 import itertools
 
@@ -174,7 +174,9 @@ def test_layouts_and_channels_first_memory(half):
     y, mean, rstd = fastnorm.batch_norm(images, return_stats=True)
     assert y.dtype == half and same_bits(y, fastnorm.batch_norm(images.copy(order="C")))
     got = fastnorm.batch_norm_backward(images, images, mean, rstd)
-    assert same_bits(got[0], fastnorm.batch_norm_backward(images.copy(order="C"), images.copy(order="C"), mean, rstd)[0])
+    assert same_bits(
+        got[0], fastnorm.batch_norm_backward(images.copy(order="C"), images.copy(order="C"), mean, rstd)[0]
+    )
 
 
 @halves
@@ -210,3 +212,54 @@ def test_out_of_another_dtype_is_refused(half):
     x = np.ones((3, 2), half)
     with pytest.raises(TypeError, match="out has dtype"):
         fastnorm.batch_norm(x, out=np.ones((3, 2), np.float32))
+
+
+# ---- GroupNorm
+
+# One position, few, those from which on columns have moments; folded channels; more columns than a slice; many samples.
+SAMPLES = [
+    (5, 36),
+    (3, 2, 12),
+    (2, 15, 33),
+    (2, 16, 33),
+    (3, 49, 30),
+    (2, 300, 6),
+    (1, 2100, 64),
+    (2, 5, 1100),
+    (700, 4, 8),
+]
+
+
+def check_groups(a, half):
+    b = wide(a)
+    channels = a["x"].shape[-1]
+    for groups in [n for n in range(1, channels + 1) if channels % n == 0][:6]:
+        results = []
+        for c in (a, b):
+            y, mean, rstd = fastnorm.group_norm(c["x"], c["gamma"], c["beta"], groups=groups, return_stats=True)
+            back = fastnorm.group_norm_backward(c["dy"], c["x"], mean, rstd, c["gamma"])
+            results.append((y, mean, rstd, *back))
+        assert_same(*results, half, (a["x"].shape, groups))
+    results = []
+    for c in (a, b):
+        y, mean, rstd = fastnorm.instance_norm(c["x"], return_stats=True)
+        results.append((y, mean, rstd, *fastnorm.instance_norm_backward(c["dy"], c["x"], mean, rstd)))
+    assert_same(*results, half, a["x"].shape)
+
+
+@halves
+@pytest.mark.parametrize("shape", SAMPLES)
+def test_groups(shape, half, isa):
+    a = arrays(shape, half)
+    check_groups(a, half)
+    a["x"][0] = rounded(a["x"][0].astype(np.float32) * (3e3 if half == np.float16 else 1e30), half)
+    check_groups(a, half)
+    expected = fastnorm.group_norm(a["x"], groups=1)
+    x = a["x"].copy()
+    assert fastnorm.group_norm(x, groups=1, out=x) is x and same_bits(x, expected)
+
+
+@halves
+def test_groups_of_large_arrays(half):
+    for shape in [(3, 9000, 64), (300, 200, 48)]:
+        check_groups(arrays(shape, half), half)

@@ -34,7 +34,9 @@ assert_type(
     fastnorm.batch_norm_backward(y, x32, mean, rstd, gamma, beta=gamma, residual=x32, activation="silu"),
     tuple[F32, F32, F32, F32],
 )
-assert_type(fastnorm.batch_norm_backward(y, x32, mean, rstd, activation="tanh"), tuple[F32, None, F32])
+assert_type(
+    fastnorm.batch_norm_backward(y, x32, mean, rstd, activation="tanh", where=[True, False]), tuple[F32, None, F32]
+)
 assert_type(
     fastnorm.batch_norm_inference_backward(y, x32, running_mean, running_var, residual=x32),
     tuple[F32, None, F32, F32],

@@ -1,4 +1,4 @@
-"""BatchNorm with a residual and an activation: the bits of the steps one after the other, errors, gradients, refusals."""
+"""BatchNorm with a residual and an activation: the bits of the steps one by one, errors, gradients, refusals."""
 
 import numpy as np
 import pytest

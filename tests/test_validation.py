@@ -280,7 +280,7 @@ def test_the_dtype_of_out_follows_from_x_alone(op):
     op.function(**arguments)
 
 
-@pytest.mark.parametrize("op", EVERY, ids=str)
+@pytest.mark.parametrize("op", [op for op in EVERY if op.statistics == "rows"], ids=str)
 @pytest.mark.parametrize("dtype", [np.float16, ">f2"])
 def test_half_precision_is_refused_as_yet(op, dtype):
     arguments = good_arguments(op)

@@ -81,11 +81,6 @@ def descend(params: list[np.ndarray], grads: list[np.ndarray], rate: float) -> N
         param -= rate * grad
 
 
-def global_norm(grads: list[np.ndarray]) -> float:
-    """The norm of all gradients together."""
-    return float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads)))
-
-
 def train(
     network,
     digits: Digits,

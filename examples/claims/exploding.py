@@ -5,7 +5,7 @@ import numpy as np
 import fastnorm
 from claims import SEEDS, STYLES, Finding, draw_band, finish, scientific, spread
 from layers import BatchNorm, Linear, Network, ReLU
-from training import Digits, descend, global_norm, softmax_cross_entropy, train
+from training import Digits, descend, softmax_cross_entropy, train
 
 CLAIM = "In a badly scaled ReLU network gradients explode; clipping them, or BatchNorm, makes it trainable."
 DEPTH, WIDTH, TOO_LARGE = 20, 64, 1.5
@@ -27,14 +27,18 @@ def build(seed: int, norm) -> Network:
 
 
 def descend_clipped(params, grads, rate: float) -> None:
-    """Gradients whose norm is above the bound are scaled to it (Pascanu, Mikolov and Bengio 2013)."""
-    descend(params, grads, rate * min(1, MAX_NORM / global_norm(grads)))
+    """Gradients whose norm is above the bound are scaled to it (Pascanu, Mikolov and Bengio 2013).
+
+    Where the norm is infinite or NaN they are left as they are, and there is no step to take.
+    """
+    if np.isfinite(fastnorm.clip_by_global_norm(grads, MAX_NORM)):
+        descend(params, grads, rate)
 
 
 def first_norm(network: Network, digits: Digits) -> float:
     """The norm of all gradients together, before any training."""
     x, labels = digits.train.x[:64], digits.train.labels[:64]
-    return global_norm(network.backward(softmax_cross_entropy(network.forward(x, True), labels)[1]))
+    return fastnorm.global_norm(network.backward(softmax_cross_entropy(network.forward(x, True), labels)[1]))
 
 
 def measure(digits: Digits, advance) -> Finding:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import fastnorm
 from claims import SEEDS, STYLES, Finding, is_larger, spread
 from layers import Linear, Network
 from training import Digits, descend, train
@@ -13,21 +14,20 @@ OPTIONS = {"epochs": 500, "batch": 1197, "rate": 0.5}
 
 
 def with_l2(params, grads, rate: float) -> None:
-    grads[0] += STRENGTH_L2 * params[0]
+    fastnorm.l2_penalty(params[0], STRENGTH_L2, grads[0])
     descend(params, grads, rate)
 
 
 def with_l1(params, grads, rate: float) -> None:
     """The penalty's gradient, sign(w), which never comes to rest at 0."""
-    grads[0] += STRENGTH_L1 * np.sign(params[0])
+    fastnorm.l1_penalty(params[0], STRENGTH_L1, grads[0])
     descend(params, grads, rate)
 
 
 def with_soft_threshold(params, grads, rate: float) -> None:
     """The proximal step (Daubechies, Defrise and De Mol 2004) in place of that gradient."""
     descend(params, grads, rate)
-    weights, step = params[0], rate * STRENGTH_L1
-    weights -= np.clip(weights, -step, step)
+    fastnorm.soft_threshold(params[0], rate * STRENGTH_L1, out=params[0])
 
 
 KINDS = {

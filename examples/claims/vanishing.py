@@ -5,7 +5,7 @@ import numpy as np
 import fastnorm
 from claims import SEEDS, STYLES, Finding, draw_band, finish, scientific
 from layers import BatchNorm, Linear, Network, Sigmoid
-from training import Digits, global_norm, softmax_cross_entropy
+from training import Digits, softmax_cross_entropy
 
 CLAIM = "In a deep sigmoid network the gradients of the first layers vanish; BatchNorm prevents that."
 DEPTH, WIDTH = 20, 64
@@ -28,7 +28,7 @@ def gradient_norms(network: Network, digits: Digits) -> list[float]:
     x, labels = digits.train.x[:256], digits.train.labels[:256]
     network.backward(softmax_cross_entropy(network.forward(x, training=True), labels)[1])
     linear = [layer for layer in network.layers if isinstance(layer, Linear)]
-    return [global_norm([layer.grads[0]]) for layer in linear[:-1]]
+    return [fastnorm.global_norm(layer.grads[0]) for layer in linear[:-1]]
 
 
 def measure(digits: Digits, advance) -> Finding:

@@ -13,6 +13,8 @@ import pytest
 import fastnorm
 import fuzz.__main__
 from fuzz.check import OTHERS, Broken, check, check_numbers
+from fuzz.families import FAMILIES, JUDGE, Lists
+from fuzz.family_grammar import FamilyDraw, ListDraw
 from fuzz.grammar import Draw
 from fuzz.promise import refusal
 from fuzz.rounds import Dice, Fuzzer
@@ -28,7 +30,7 @@ def run_rounds():
     fuzzer = Fuzzer(seed=20150211)
     for number in range(ROUNDS):
         fuzzer.round(number)
-    for name in (*(op.name for op in OPERATIONS), "set_num_threads", "set_cache_limit"):
+    for name in (*(op.name for op in (*OPERATIONS, *FAMILIES)), "set_num_threads", "set_cache_limit"):
         # else the calls would show nothing
         assert fuzzer.calls[name, "accepted"] > 10 and fuzzer.calls[name, "refused"] > 10, fuzzer.calls
 
@@ -170,6 +172,41 @@ def test_inaccuracy_is_seen():
         check_numbers(Inaccurate(**{field.name: getattr(op, field.name) for field in fields(op)}), arguments)
 
 
+def test_every_public_operation_is_drawn():
+    others = {"dropout_key", "get_num_threads", "set_num_threads", "threads", "set_cache_limit", "empty_cache"}
+    functions = {name for name in fastnorm.__all__ if callable(getattr(fastnorm, name))}
+    assert {op.name for op in (*OPERATIONS, *FAMILIES)} >= functions - others - {"show_config", "reference"}
+
+
+FAMILY = {op.name: op for op in FAMILIES}
+
+
+def test_a_wrong_answer_of_a_family_is_seen():
+    x, grad = np.ones(5, np.float16), np.zeros(5, np.float16)
+    op, penalty = FAMILY["silu"], FAMILY["l1_penalty"]
+    assert check(op, {"x": x}, judge=JUDGE)
+    assert not check(op, {"x": x, "out": x[:3]}, judge=JUDGE)
+    with pytest.raises(Broken, match="result 0 0 has other bits"):
+        check(op, {"x": x}, lambda x: np.nextafter(op.function(x), np.float16(9)), judge=JUDGE)
+    with pytest.raises(Broken, match="refused: TypeError"):
+        check(op, {"x": x}, raises(TypeError()), judge=JUDGE)
+    with pytest.raises(Broken, match="accepted in spite of: approximate"):
+        check(FAMILY["gelu"], {"x": x, "approximate": "erf"}, lambda **arguments: x, judge=JUDGE)
+    arguments = {"w": [x], "strength": 1, "grad": [grad]}
+    assert check(penalty, arguments, judge=JUDGE) and not grad.any()
+    with pytest.raises(Broken, match=r"grad 0 has other bits"):
+        check(penalty, arguments, lambda w, strength, grad: penalty.function(w, strength), judge=JUDGE)
+    with pytest.raises(Broken, match=r"result 0 0 has other bits"):
+        check(penalty, arguments, lambda **arguments: penalty.function(**arguments) + 1, judge=JUDGE)
+    with pytest.raises(Broken, match=r"memory of arrays\[0\]"):
+        check(FAMILY["global_norm"], {"arrays": [x]}, writes_to_its_list, judge=JUDGE)
+
+
+def writes_to_its_list(arrays):
+    arrays[0][1] = 7
+    return 5**0.5
+
+
 class Careless:
     """A library that takes any number of threads for one, and any limit."""
 
@@ -217,6 +254,19 @@ def test_all_ways_to_be_wrong_are_drawn(op):
             with np.errstate(all="ignore"):
                 good = draw.good()
                 reasons |= {refusal(op, draw.mutated(good)) for _ in range(12)}
+
+
+@pytest.mark.parametrize("op", FAMILIES, ids=lambda op: op.name)
+def test_all_ways_to_be_wrong_are_drawn_of_families(op):
+    of_lists = isinstance(op, Lists)
+    names = {op.read, op.written} - {None} if of_lists else {*op.arrays, *(set(op.others) & {"axis", "groups", "key"})}
+    expected, reasons, seed = {None, *names, *op.numbers} - {"high"}, set(), 0
+    while not expected <= reasons:
+        assert seed < 1000, f"never drawn: {expected - reasons}"
+        draw, seed = (ListDraw if of_lists else FamilyDraw)(Dice(seed), op), seed + 1
+        with np.errstate(all="ignore"):
+            good = draw.good()
+            reasons |= {JUDGE.refusal(op, draw.mutated(good)) for _ in range(12)}
 
 
 def test_the_code_of_a_call_makes_the_same_call():

@@ -1,6 +1,7 @@
 """One call, held to its promise: refused with nothing changed, or answered right with nothing else changed."""
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -15,13 +16,12 @@ class Broken(AssertionError):
     """The library did not do what it promises."""
 
 
-def check(op, arguments, function=None, positional=(), compare=True):
+def check(op, arguments, function=None, positional=(), compare=True, judge=None):
     """Make the call; whether it was accepted. `compare`: with the bits that plain copies give on the baseline."""
-    function = function or op.function
-    reason = refusal(op, arguments)
-    arrays = {name: a for name, a in arguments.items() if isinstance(a, np.ndarray) and not a.dtype.hasobject}
-    before = Before(arrays, ("out", *op.updated) if reason is None else ())
-    expected = answer_of_plain_copies(op, arguments) if compare and reason is None else None
+    function, judge = function or op.function, judge or OF_THE_TABLE
+    reason = judge.refusal(op, arguments)
+    before = Before(judge.arrays(arguments), judge.written(op, arguments) if reason is None else ())
+    expected = judge.answer(op, arguments) if compare and reason is None else None
     try:
         results = function(
             *[arguments[name] for name in positional],
@@ -36,9 +36,9 @@ def check(op, arguments, function=None, positional=(), compare=True):
         raise Broken(f"an exception that no docstring names: {type(e).__name__}: {e}") from e
     if reason is not None:
         raise Broken(f"accepted in spite of: {reason}")
-    named = look_at(op, arguments, results)
+    named = judge.results(op, arguments, results)
     if expected is not None:
-        compare_bits(named | {name: arguments.get(name) for name in op.updated}, expected)
+        compare_bits(named, expected)
     before.put_back()
     before.compare("a call")
     return True
@@ -84,7 +84,7 @@ def look_at(op, arguments, results):
             raise Broken(f"{name} is {type(a)} of {getattr(a, 'dtype', None)}")
         if not (a.flags.carray and a.base is None) or name == names[0] and a.shape != x.shape:
             raise Broken(f"{name} is no new plain array: {a.shape}, {a.flags}")
-    return named
+    return named | {name: arguments.get(name) for name in op.updated}
 
 
 def answer_of_plain_copies(op, arguments):
@@ -107,6 +107,18 @@ def answer_of_plain_copies(op, arguments):
     results = results if isinstance(results, tuple) else (results,)
     named = dict(zip(op.outputs, results, strict=False))
     return named | {name: arguments.get(name) for name in op.updated}
+
+
+OF_THE_TABLE = SimpleNamespace(
+    refusal=refusal,
+    arrays=lambda arguments: {
+        name: a for name, a in arguments.items() if isinstance(a, np.ndarray) and not a.dtype.hasobject
+    },
+    written=lambda op, arguments: ("out", *op.updated),
+    answer=answer_of_plain_copies,
+    results=look_at,
+)
+"""How calls of operations of the table are judged; for others see `families.py`."""
 
 
 def compare_bits(named, expected):

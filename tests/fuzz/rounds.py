@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 import fastnorm
-from fuzz import grammar
+from fuzz import families, family_grammar, grammar
 from fuzz.check import OTHERS, check, check_numbers
 from fuzz.promise import parameters_of
 from fuzz.script import script
@@ -42,8 +42,11 @@ class Fuzzer:
     def round(self, number):
         r = Dice(f"{self.seed}/{number}")
         with np.errstate(all="ignore"):  # casts of huge numbers overflow
-            if r.random() < 0.04:
+            how = r.random()
+            if how < 0.04:
                 self._others(r)
+            elif how < 0.5:
+                self._family(r)
             else:
                 self._operation(r)
 
@@ -60,6 +63,16 @@ class Fuzzer:
                 positional = _by_place(r, op, arguments)
                 compare = r.random() < 0.3
                 self._do(op.name, arguments, positional, isa, check, op, arguments, op.function, positional, compare)
+
+    def _family(self, r):
+        draw, isa = family_grammar.drawn(r), r.choice(ISAS)
+        with using(isa):
+            good = draw.good()
+            for _ in range(CALLS):
+                arguments = draw.mutated(good)
+                positional, compare = _by_place(r, draw.op, arguments), r.random() < 0.3
+                call = (check, draw.op, arguments, draw.op.function, positional, compare, families.JUDGE)
+                self._do(draw.op.name, arguments, positional, isa, *call)
 
     def _others(self, r):
         name = r.choice(list(OTHERS))

@@ -13,6 +13,7 @@ import base64, zlib
 from fractions import Fraction
 import numpy as np
 from numpy import inf, nan, ndarray, dtype
+from ml_dtypes import bfloat16
 import fastnorm
 """
 
@@ -25,6 +26,11 @@ def script(name, arguments, positional=(), isa=None):
     for key, value in arguments.items():
         if isinstance(value, np.ndarray):
             lines += _array(key, value, memories)
+        elif isinstance(value, list | tuple) and any(isinstance(item, np.ndarray) for item in value):
+            for i, item in enumerate(value):
+                array = isinstance(item, np.ndarray)
+                lines += _array(f"{key}_{i}", item, memories) if array else [f"{key}_{i} = {_plain(item)}"]
+            lines.append(f"{key} = {type(value).__name__}(({''.join(f'{key}_{i}, ' for i in range(len(value)))}))")
         else:
             lines.append(f"{key} = {_plain(value)}")
     call = ", ".join([*positional, *(f"{key}={key}" for key in arguments if key not in positional)])
@@ -57,6 +63,8 @@ def _plain(value):
         return ("np." if value.__module__ == "numpy" else "") + value.__name__
     if inspect.isbuiltin(value):
         return value.__name__
+    if isinstance(value, np.random.Generator):
+        return "np.random.default_rng(0)"
     if isinstance(value, memoryview):
         return f"memoryview({bytes(value)!r})"
     return repr(value)

@@ -1,4 +1,4 @@
-"""What follows a normalization in the same pass: ``y = activation(z + residual)``, z being what there would be without."""
+"""What follows a normalization in the same pass: ``y = activation(z + residual)``, z being what it gives alone."""
 
 from fastnorm.reference import _activations as a
 

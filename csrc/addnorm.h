@@ -15,10 +15,10 @@ typedef struct {
     fn_dropout_key key;
 } fn_addnorm_fwd;
 
-/* And its backward: the gradient of the sum, which is that of the residual, and that of x. */
+/* And its backward, of which the normalization's gives the gradient of the sum, which is that of the residual. */
 typedef struct {
-    const void *dsum; /* real (m, n): what comes to the sum beside the normalization; or NULL */
-    void *dresidual;  /* real (m, n): the normalization's dx, to which dsum is added */
+    const void *dsum; /* kernels: real (m, n), added to dresidual; or NULL */
+    void *dresidual;  /* real (m, n): the normalization's dx */
     void *dx;         /* real (m, n): dresidual dropped out; NULL if nothing is */
     double scale;
     fn_dropout_key key;

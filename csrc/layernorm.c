@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "compiler.h"
 #include "dispatch.h"
 #include "fpenv.h"
 #include "tree.h"
@@ -11,7 +12,7 @@
 
 FN_TABLES(layernorm)
 
-/* What both directions have: one array is read or written more in a backward. */
+/* What both directions have; `arrays` of x's size are read and written. */
 static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const unsigned char *where,
                        fn_activation activation, const fn_rows_hook *hook)
 {
@@ -44,6 +45,18 @@ static void skip_rows(const fn_layernorm_fwd *op, const fn_tile *t)
     }
 }
 
+/* In place; what the next tile reads is fetched meanwhile. */
+static void activate(const fn_layernorm_fwd *op, const fn_tile *t, fn_row_format format)
+{
+    enum { PIECE = 4096, LINE = FN_UNIT_BYTES };
+    const ptrdiff_t size = fn_item_bytes(format.dtype), bytes = t->rows * op->n * size;
+    const uintptr_t next = (uintptr_t)op->x + (uintptr_t)bytes;
+    for (ptrdiff_t i = 0; op->activation && i < bytes; i += PIECE) {
+        for (ptrdiff_t k = i; op->fetch && k < i + PIECE; k += LINE) FN_PREFETCH(next + (uintptr_t)k);
+        fn_activate(op->activation, (char *)op->y + i, fn_min(PIECE, bytes - i) / size, format.dtype);
+    }
+}
+
 static void fwd_tile(const void *arg, const fn_tile *t)
 {
     const fwd_task *task = arg;
@@ -54,12 +67,11 @@ static void fwd_tile(const void *arg, const fn_tile *t)
     if (t->rows > 0) {
         op.x = task->hook ? task->hook->load(task->hook->arg, t) : fn_tile_load(t, format, op.x, space);
         op.y = fn_tile_place(t, format, op.y, space);
-        if (op.activation && t->stream) op.y = space; /* which is read again */
-        op.stream = t->stream && op.y != space;
+        op.stream = t->stream && op.y != space && !op.activation; /* which reads it again */
         if (op.mean) op.mean = fn_tile_place(t, fn_row_statistic, op.mean, t->mean);
         if (op.rstd) op.rstd = fn_tile_place(t, fn_row_statistic, op.rstd, t->rstd);
         task->kernels->forward(&op, 0, t->rows);
-        fn_activate(op.activation, op.y, t->rows * op.n, format.dtype);
+        activate(&op, t, format);
     }
     fn_tile_store(t, format, op.y, whole->y);
     if (op.mean) fn_tile_store(t, fn_row_statistic, op.mean, whole->mean);
@@ -76,7 +88,7 @@ int fn_layernorm_forward(const fn_layernorm_fwd *given, const fn_rows_hook *hook
     int status = 0;
     rows.stream = fn_rows_stream(&rows, 0, op.y, op.x, NULL);
     rows.spaces = rows.tiled ? 1 : 0;
-    op.fetch = !rows.tiled && op.m * fn_row_bytes(task.format) >= FN_FETCH_BYTES;
+    op.fetch = !hook && op.storage == FN_REAL && op.m * fn_row_bytes(task.format) >= FN_FETCH_BYTES;
     if (op.m == 0 || op.n == 0)
         skip_rows(&op, &(fn_tile){.end = op.m});
     else
@@ -120,14 +132,12 @@ static void bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
         op.rstd = fn_tile_load(t, fn_row_statistic, op.rstd, t->rstd);
         op.dy = through_activation(task, &op, t->rows, fn_tile_space(t, 2));
         op.dx = fn_tile_place(t, format, op.dx, fn_tile_space(t, 0));
-        if (task->hook && t->stream) op.dx = fn_tile_space(t, 0); /* which is read again */
-        op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+        op.dsum = op.dsum ? fn_tile_load(t, format, op.dsum, fn_tile_space(t, 3)) : NULL;
+        op.stream = t->stream && op.dx != fn_tile_space(t, 0) && !task->hook; /* which reads it again */
         task->kernels->backward(&op, 0, t->rows, &gradients);
     }
-    if (task->hook)
-        task->hook->store(task->hook->arg, t, op.dx);
-    else
-        fn_tile_store(t, format, op.dx, task->op->dx);
+    if (task->hook) task->hook->after(task->hook->arg, t, op.dx);
+    fn_tile_store(t, format, op.dx, task->op->dx);
 }
 
 static void backward_of_nothing(const fn_layernorm_bwd *op, fn_dtype dtype)
@@ -142,10 +152,10 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
     const bwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
-    fn_rows rows = rows_of(op.m, task.format, 3, op.where, op.activation, hook);
+    fn_rows rows = rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, hook);
     int status = 0;
     rows.stream = fn_rows_stream(&rows, (uintptr_t)op.dx % FN_UNIT_BYTES == 0, op.dx, op.x, op.dy);
-    rows.spaces = op.activation ? 3 : rows.tiled ? 2 : 0;
+    rows.spaces = !rows.tiled ? 0 : op.dsum ? 4 : op.activation ? 3 : 2;
     op.exact = fn_rows_taken(&rows) > FN_PLAIN_ROWS;
     if (op.m == 0 || op.n == 0)
         backward_of_nothing(&op, dtype);

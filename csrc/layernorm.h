@@ -27,10 +27,11 @@ typedef struct {
     const double *mean, *rstd; /* (m) */
     const void *gamma;        /* real (n) or NULL for 1 */
     const void *beta;         /* real (n) or NULL for 0; read only where there is an activation */
-    void *dx;                 /* real (m, n); may be x or dy */
+    void *dx;                 /* real (m, n); may be x or dy, but not with: */
+    const void *dsum;         /* real (m, n), added to dx; or NULL */
     void *dgamma;             /* real (n); NULL exactly if gamma is */
     void *dbeta;              /* real (n) */
-    fn_storage storage;       /* drivers: of dy, x and dx, the rest as above */
+    fn_storage storage;       /* drivers: of dy, x, dx and dsum, the rest as above */
     const unsigned char *where;
     fn_activation activation;
     int stream;               /* kernels: write dx past the cache; as above */
@@ -62,7 +63,7 @@ typedef struct {
 
 extern const fn_layernorm_drivers fn_layernorm;
 
-/* The drivers for other families, whose hook takes the place of loading x and of storing dx; NULL for nothing. */
+/* The drivers for other families, whose hook gives x, or gets dx; NULL for nothing. */
 int fn_layernorm_forward(const fn_layernorm_fwd *op, const fn_rows_hook *hook, fn_dtype dtype);
 int fn_layernorm_backward(const fn_layernorm_bwd *op, const fn_rows_hook *hook, fn_dtype dtype);
 

@@ -33,7 +33,7 @@ static const void *factor_of(double offset, const void *gamma, ptrdiff_t n, fn_d
     return *copy;
 }
 
-/* What both directions have: one array is read or written more in a backward. */
+/* What both directions have; `arrays` of x's size are read and written. */
 static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const fn_rows_hook *hook)
 {
     const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0);
@@ -107,13 +107,11 @@ static void bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
     op.x = fn_tile_load(t, format, op.x, fn_tile_space(t, 1));
     op.rstd += t->begin;
     op.dx = fn_tile_place(t, format, op.dx, fn_tile_space(t, 0));
-    if (task->hook && t->stream) op.dx = fn_tile_space(t, 0); /* which is read again */
-    op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+    op.dsum = op.dsum ? fn_tile_load(t, format, op.dsum, fn_tile_space(t, 2)) : NULL;
+    op.stream = t->stream && op.dx != fn_tile_space(t, 0) && !task->hook; /* which reads it again */
     task->kernels->backward(&op, 0, t->rows, sums[0].hi, sums[0].lo);
-    if (task->hook)
-        task->hook->store(task->hook->arg, t, op.dx);
-    else
-        fn_tile_store(t, format, op.dx, task->op->dx);
+    if (task->hook) task->hook->after(task->hook->arg, t, op.dx);
+    fn_tile_store(t, format, op.dx, task->op->dx);
 }
 
 int fn_rmsnorm_backward(const fn_rmsnorm_bwd *given, const fn_rows_hook *hook, fn_dtype dtype)
@@ -121,11 +119,11 @@ int fn_rmsnorm_backward(const fn_rmsnorm_bwd *given, const fn_rows_hook *hook, f
     const fn_fpenv saved = fn_fp_default();
     fn_rmsnorm_bwd op = *given;
     const bwd_task task = {&op, rmsnorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
-    fn_rows rows = rows_of(op.m, task.format, 3, hook);
+    fn_rows rows = rows_of(op.m, task.format, op.dsum ? 4 : 3, hook);
     void *copy;
     op.gamma = factor_of(op.offset, op.gamma, op.n, dtype, &copy);
     rows.stream = fn_rows_stream(&rows, 0, op.dx, op.x, op.dy);
-    rows.spaces = rows.tiled ? 2 : 0;
+    rows.spaces = rows.tiled ? 3 : 0;
     int status = given->gamma && !op.gamma ? -1 : 0;
     if (op.m > 0 && op.n > 0 && status == 0)
         status = fn_rows_backward(&rows, bwd_tile, &task, op.gamma ? 1 : 0, &op.dgamma);

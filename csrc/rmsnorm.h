@@ -23,9 +23,10 @@ typedef struct {
     const double *rstd; /* (m) */
     const void *gamma;  /* real (n) or NULL for a factor of 1 */
     double offset;      /* as above */
-    void *dx;           /* real (m, n); may be x or dy */
+    void *dx;           /* real (m, n); may be x or dy, but not with: */
+    const void *dsum;   /* real (m, n), added to dx; or NULL */
     void *dgamma;       /* real (n); NULL exactly if gamma is */
-    fn_storage storage; /* drivers: of dy, x and dx */
+    fn_storage storage; /* drivers: of dy, x, dx and dsum */
     int stream;         /* as above */
 } fn_rmsnorm_bwd;
 

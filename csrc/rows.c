@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batchnorm.h"
-#include "dispatch.h"
 #include "exact.h"
 #include "slabs.h"
 #include "tree.h"
 #include "work.h"
-
-FN_TABLES(batchnorm)
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
@@ -41,14 +37,13 @@ const void *fn_row_numbers(fn_row_format format, const void *array, ptrdiff_t at
     return space;
 }
 
-void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t at, ptrdiff_t count, int stream)
+void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t at, ptrdiff_t count)
 {
+    const ptrdiff_t size = fn_item_bytes(format.dtype);
     if (format.storage != FN_REAL)
-        fn_narrow(format.storage, from, (char *)array + 2 * at, count, stream);
+        fn_narrow(format.storage, from, (char *)array + 2 * at, count, 0);
     else
-        batchnorm_kernels(format.dtype)
-            ->put_rows(from, (char *)array + at * fn_item_bytes(format.dtype), 1, count, count, stream);
-    if (format.storage == FN_REAL && stream) batchnorm_kernels(format.dtype)->fence();
+        memcpy((char *)array + at * size, from, (size_t)(count * size));
 }
 
 const void *fn_tile_load(const fn_tile *t, fn_row_format format, const void *array, void *space)
@@ -77,7 +72,7 @@ void fn_tile_store(const fn_tile *t, fn_row_format format, const void *rows, voi
         const ptrdiff_t gap = row;
         run = next_run(t, &row);
         memset((char *)array + gap * bytes, 0, (size_t)((row - gap) * bytes));
-        if (run > 0) fn_row_put(format, from, array, row * format.n, run * format.n, t->stream);
+        if (run > 0) fn_row_put(format, from, array, row * format.n, run * format.n);
         from += run * fn_row_bytes(format);
     }
 }
@@ -151,8 +146,8 @@ static void tile_from(fn_tile *t, ptrdiff_t begin, ptrdiff_t last, ptrdiff_t mos
 
 int fn_rows_stream(const fn_rows *rows, int whole_lines, const void *result, const void *x, const void *dy)
 {
-    /* short rows would leave too many lines half written, but not those that are narrowed, many at a time */
-    whole_lines |= rows->format.storage != FN_REAL || fn_row_bytes(rows->format) >= FN_STREAM_ROW_BYTES;
+    /* short rows would leave too many lines half written */
+    whole_lines |= fn_row_bytes(rows->format) >= FN_STREAM_ROW_BYTES;
     return rows->bytes >= FN_STREAM_BYTES && whole_lines && result != x && result != dy;
 }
 
@@ -188,12 +183,12 @@ static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 
 int fn_rows_forward(const fn_rows *rows, void (*tile)(const void *op, const fn_tile *t), const void *op)
 {
-    const ptrdiff_t row_bytes = fn_row_bytes(rows->format);
+    const ptrdiff_t row_bytes = fn_row_bytes(rows->format), some = fn_max(1, FN_TILE_BYTES / row_bytes);
     /* whole groups of short rows; a row needs no neighbour, so that tasks of long ones may be smaller than a group */
-    const ptrdiff_t some = fn_round_up(fn_max(1, FN_TILE_BYTES / row_bytes), FN_GROUP_ROWS);
-    fwd_task task = {.rows = row_bytes > FN_TILE_BYTES / 4 ? 1 : some, .tile = tile, .op = op};
+    const ptrdiff_t most = fn_round_up(some, FN_GROUP_ROWS), tile_rows = some < FN_GROUP_ROWS ? some : most;
+    fwd_task task = {.rows = row_bytes > FN_TILE_BYTES / 4 ? 1 : most, .tile = tile, .op = op};
     const ptrdiff_t tasks = fn_ceil_div(rows->m, task.rows);
-    if (make_workplaces(&task.w, rows, task.rows, tasks)) return -1;
+    if (make_workplaces(&task.w, rows, tile_rows, tasks)) return -1;
     fn_parallel_for(fwd_range, &task, tasks, task.w.threads);
     free(task.w.block);
     return 0;
@@ -282,7 +277,8 @@ static void write_sum(const bwd_task *task, int i, void *out)
 int fn_rows_backward(const fn_rows *rows, fn_backward_tile *tile, const void *op, int count, void *const *out)
 {
     bwd_task task = {.tile = tile, .op = op, .count = count, .exact = rows->format.dtype == FN_FLOAT64};
-    const ptrdiff_t tile_rows = fn_round_up(fn_max(1, FN_TILE_BYTES / fn_row_bytes(rows->format)), rows->group);
+    const ptrdiff_t some = fn_max(1, FN_TILE_BYTES / fn_row_bytes(rows->format));
+    const ptrdiff_t tile_rows = fn_round_up(some, fn_min(rows->group, FN_GRADIENT_ROWS)); /* of a kernel's groups */
     task.w.rows = rows;
     cut_slabs(&task, fn_rows_taken(rows));
     task.padded = fn_round_up(rows->format.n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4);

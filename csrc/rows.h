@@ -24,7 +24,7 @@ typedef struct {
     ptrdiff_t begin, end;       /* rows of the arrays, */
     ptrdiff_t rows;             /* of which so many are taken: */
     const unsigned char *where; /* those where this is not 0, (m), or all if it is NULL */
-    int stream;                 /* results go past the cache */
+    int stream;                 /* results go past the cache where kernels write them to the array */
     char *space;
     ptrdiff_t space_bytes;
     double *mean, *rstd; /* space for statistics */
@@ -42,14 +42,14 @@ void *fn_tile_place(const fn_tile *t, fn_row_format format, void *array, void *s
 /* Rows to their places in the array, those that are not taken 0. Nothing to do where they are in the array. */
 void fn_tile_store(const fn_tile *t, fn_row_format format, const void *rows, void *array);
 
-/* The same for some numbers of an array from one on: where they are, and to their places from wherever they are. */
+/* The same for `count` numbers of an array from number `at` on. */
 const void *fn_row_numbers(fn_row_format format, const void *array, ptrdiff_t at, ptrdiff_t count, void *space);
-void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t at, ptrdiff_t count, int stream);
+void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t at, ptrdiff_t count);
 
 /* What another family does with the rows of a normalization while they are in the cache. */
 typedef struct {
-    const void *(*load)(const void *arg, const fn_tile *t);       /* a forward: gives the rows of x, */
-    void (*store)(const void *arg, const fn_tile *t, void *rows); /* a backward: is given those of dx to store */
+    const void *(*load)(const void *arg, const fn_tile *t);            /* a forward: gives the rows of x */
+    void (*after)(const void *arg, const fn_tile *t, void *dx);  /* a backward: is given those of dx */
     const void *arg;
     ptrdiff_t bytes; /* of memory that all rows take beside what the normalization itself takes */
 } fn_rows_hook;

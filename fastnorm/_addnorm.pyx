@@ -8,11 +8,11 @@ from fastnorm._activations cimport FN_NO_ACTIVATION
 from fastnorm._arguments cimport (
     Layout,
     as_finite,
-    as_input,
     as_input_like_x,
     as_number,
     as_parameter,
     as_statistic,
+    as_stored_input,
     cut,
     data_or_null,
     new_features,
@@ -82,11 +82,11 @@ cdef cnp.ndarray describe_fwd(
     return total
 
 
-cdef tuple describe_bwd(fn_addnorm_bwd *add, cnp.ndarray total, cnp.ndarray dsum, object key, double p):
+cdef tuple describe_bwd(fn_addnorm_bwd *add, cnp.ndarray total, object key, double p):
     """Fills in add; returns dx and dresidual, not yet written: one array where nothing is dropped."""
     cdef cnp.ndarray dresidual = new_like(total)
     cdef cnp.ndarray dx = new_like(total) if p > 0 else dresidual
-    add.dsum = data_or_null(dsum)
+    add.dsum = NULL  # which the normalization adds
     add.dresidual = cnp.PyArray_DATA(dresidual)
     add.dx = cnp.PyArray_DATA(dx) if p > 0 else NULL
     if p > 0:
@@ -106,11 +106,13 @@ def add_layer_norm(
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte
+        order.
     residual : array_like
         Of x's shape; rounded to x's dtype.
     gamma, beta : array_like, optional
-        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype, to float32 in half precision. None
+        stands for 1 and 0.
     p : float, optional
         Probability that an element of x is dropped, in [0, 1). 0 drops nothing.
     key : tuple of int or numpy.random.Generator, optional
@@ -137,7 +139,7 @@ def add_layer_norm(
     Notes
     -----
     The sum is rounded once, after the scaling of what is kept has been; of y the error bounds of
-    `layer_norm` hold.
+    `layer_norm` hold. Half precision is computed in float32: y is that of the sum before it is rounded, and is rounded once.
 
     References
     ----------
@@ -152,7 +154,7 @@ def add_layer_norm(
     (array([[-1.019, -0.34 ,  1.359]]), array([[1., 3., 8.]]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray residual_array = as_input_like_x(residual, "residual", x_array)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
@@ -208,7 +210,7 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     dx, dresidual : ndarray
         Of the sum's shape and dtype. One and the same array where p is 0.
     dgamma : ndarray or None
-        Of shape ``sum.shape[axis:]`` and the sum's dtype; None where gamma is None.
+        Of shape ``sum.shape[axis:]`` and the sum's dtype, float32 in half precision; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
 
@@ -237,7 +239,7 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     (array([[1.229, 0.656, 1.115]]), True, None, array([1., 0., 0.]))
     """
     cdef Layout layout
-    cdef cnp.ndarray sum_array = as_input(sum, "sum")
+    cdef cnp.ndarray sum_array = as_stored_input(sum, "sum")
     cut(sum_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", sum_array)
     cdef cnp.ndarray dsum_array = None if dsum is None else as_input_like_x(dsum, "dsum", sum_array)
@@ -247,7 +249,7 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     cdef double probability = as_probability(p)
     cdef object key_checked = checked_key(key, probability, False)
     cdef fn_addnorm_bwd add
-    dx, dresidual = describe_bwd(&add, sum_array, dsum_array, key_checked, probability)
+    dx, dresidual = describe_bwd(&add, sum_array, key_checked, probability)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(sum_array, &layout, layout.typenum)
     cdef cnp.ndarray dbeta = new_features(sum_array, &layout, layout.typenum)
     cdef fn_layernorm_bwd norm
@@ -259,7 +261,8 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     norm.mean = <const double *>cnp.PyArray_DATA(mean_array)
     norm.rstd = <const double *>cnp.PyArray_DATA(rstd_array)
     norm.gamma = data_or_null(gamma_array)
-    norm.dx = add.dresidual
+    norm.dx = cnp.PyArray_DATA(dresidual)
+    norm.dsum = data_or_null(dsum_array)
     norm.dgamma = data_or_null(dgamma)
     norm.dbeta = cnp.PyArray_DATA(dbeta)
     norm.beta = NULL
@@ -281,11 +284,13 @@ def add_rms_norm(
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte
+        order.
     residual : array_like
         Of x's shape; rounded to x's dtype.
     gamma : array_like, optional
-        Scale, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for a factor of 1, whatever the offset.
+        Scale, of shape ``x.shape[axis:]``, rounded to x's dtype, to float32 in half precision. None stands
+        for a factor of 1, whatever the offset.
     p : float, optional
         Probability that an element of x is dropped, in [0, 1). 0 drops nothing.
     key : tuple of int or numpy.random.Generator, optional
@@ -314,7 +319,7 @@ def add_rms_norm(
     Notes
     -----
     The sum is rounded once, after the scaling of what is kept has been; of y the error bounds of
-    `rms_norm` hold.
+    `rms_norm` hold. Half precision is computed in float32: y is that of the sum before it is rounded, and is rounded once.
 
     References
     ----------
@@ -329,7 +334,7 @@ def add_rms_norm(
     (array([[0.849, 1.131]]), array([[3., 4.]]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray residual_array = as_input_like_x(residual, "residual", x_array)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
@@ -383,7 +388,7 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     dx, dresidual : ndarray
         Of the sum's shape and dtype. One and the same array where p is 0.
     dgamma : ndarray or None
-        Of shape ``sum.shape[axis:]`` and the sum's dtype; None where gamma is None.
+        Of shape ``sum.shape[axis:]`` and the sum's dtype, float32 in half precision; None where gamma is None.
 
     Raises
     ------
@@ -408,7 +413,7 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     (array([[ 0.181, -0.136]]), None)
     """
     cdef Layout layout
-    cdef cnp.ndarray sum_array = as_input(sum, "sum")
+    cdef cnp.ndarray sum_array = as_stored_input(sum, "sum")
     cut(sum_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", sum_array)
     cdef cnp.ndarray dsum_array = None if dsum is None else as_input_like_x(dsum, "dsum", sum_array)
@@ -417,7 +422,7 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     cdef double probability = as_probability(p), offset_value = as_finite(offset, "offset")
     cdef object key_checked = checked_key(key, probability, False)
     cdef fn_addnorm_bwd add
-    dx, dresidual = describe_bwd(&add, sum_array, dsum_array, key_checked, probability)
+    dx, dresidual = describe_bwd(&add, sum_array, key_checked, probability)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(sum_array, &layout, layout.typenum)
     cdef fn_rmsnorm_bwd norm
     norm.m = layout.rows
@@ -428,7 +433,8 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     norm.rstd = <const double *>cnp.PyArray_DATA(rstd_array)
     norm.gamma = data_or_null(gamma_array)
     norm.offset = offset_value
-    norm.dx = add.dresidual
+    norm.dx = cnp.PyArray_DATA(dresidual)
+    norm.dsum = data_or_null(dsum_array)
     norm.dgamma = data_or_null(dgamma)
     cdef PyThreadState *released = release_if_long(layout.rows, work(probability) * layout.features, layout.dtype)
     finish(released, drivers.add_rms_norm_backward(&add, &norm, layout.dtype))

@@ -27,6 +27,7 @@ cdef extern from "layernorm.h" nogil:
         const void *gamma
         const void *beta
         void *dx
+        const void *dsum
         void *dgamma
         void *dbeta
         fn_storage storage

@@ -6,7 +6,7 @@ from libc.math cimport HUGE_VAL
 
 from fastnorm._activations cimport FN_LEAKY_RELU, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, as_where, check_out, cut, data_or_null,
+    Layout, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, as_where, check_out, cut, data_or_null,
     deliver, new_features, new_rows, place_result)
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
@@ -35,9 +35,11 @@ def layer_norm(
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte
+        order.
     gamma, beta : array_like, optional
-        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for 1 and 0.
+        Scale and shift, of shape ``x.shape[axis:]``, rounded to x's dtype, to float32 in half precision. None
+        stands for 1 and 0.
     axis : int, optional
         First of the trailing axes that are normalized over.
     eps : float, optional
@@ -63,7 +65,7 @@ def layer_norm(
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an eps or axis that is no number,
+        For complex, object, string, datetime, longdouble or masked arrays, an eps or axis that is no number,
         an activation that is no string, a ``where`` that is not boolean, an ``out`` of another dtype.
     ValueError
         For a 0-d x, a wrong shape, an eps that is negative or not finite, an activation of another name, an ``out`` that
@@ -76,7 +78,7 @@ def layer_norm(
     The error is at most 4 eps of the dtype: of y relative to the largest true abs(y) or abs(beta), of mean to the
     largest abs(x - mean) of its row, of rstd to itself (`test_error` and others in tests/test_numerics.py). A row gives the
     same bits alone and in any batch. NaN and infinity spoil their own row only. An activation is within 4 ulp of what it
-    makes of the y that it was given.
+    makes of the y that it was given. Half precision is computed in float32, y rounded once.
 
     References
     ----------
@@ -93,7 +95,7 @@ def layer_norm(
            [0., 0.]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
@@ -157,7 +159,7 @@ def layer_norm_backward(
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+        Of shape ``x.shape[axis:]`` and x's dtype, float32 in half precision; None where gamma is None.
     dbeta : ndarray
         Likewise, always returned.
 
@@ -177,7 +179,8 @@ def layer_norm_backward(
 
     Behind an activation ``dy * activation'(z)`` takes the place of dy, where ``z = xhat * gamma + beta``. Nothing of the
     forward call is kept for that but x, mean and rstd: z is computed again from them, by the arithmetic of the forward
-    call and, in float32, with its bits (float64 has rounded the mean). That takes less memory than one bit a number.
+    call and, in float32, with its bits (float64 has rounded the mean). That takes less memory than one bit a number. In
+    half precision all is computed in float32, and dx rounded once.
 
     References
     ----------
@@ -193,7 +196,7 @@ def layer_norm_backward(
     (array([[ 0.229, -0.344,  0.115]]), None, array([1., 0., 0.]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, True)
@@ -217,6 +220,7 @@ def layer_norm_backward(
     op.rstd = <const double *>cnp.PyArray_DATA(rstd_array)
     op.gamma = data_or_null(gamma_array)
     op.dx = cnp.PyArray_DATA(dx)
+    op.dsum = NULL
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
     op.storage = layout.storage

@@ -22,5 +22,6 @@ cdef extern from "rmsnorm.h" nogil:
         const void *gamma
         double offset
         void *dx
+        const void *dsum
         void *dgamma
         fn_storage storage

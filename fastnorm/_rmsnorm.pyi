@@ -2,32 +2,33 @@
 
 from typing import Literal, SupportsIndex, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
-from fastnorm._arguments import _Array, _Float, _Floats, _Number, _Statistics
+from fastnorm._arguments import _Array, _Float, _Floats, _Number, _Statistics, _Stored
 
 @overload
 def rms_norm(
-    x: NDArray[_Float],
+    x: NDArray[_Stored],
     gamma: _Array | None = None,
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
     offset: _Number = 0.0,
-    out: NDArray[_Float] | None = None,
+    out: NDArray[_Stored] | None = None,
     return_stats: Literal[False] = False,
-) -> NDArray[_Float]: ...
+) -> NDArray[_Stored]: ...
 @overload
 def rms_norm(
-    x: NDArray[_Float],
+    x: NDArray[_Stored],
     gamma: _Array | None = None,
     *,
     axis: SupportsIndex = -1,
     eps: _Number = 1e-5,
     offset: _Number = 0.0,
-    out: NDArray[_Float] | None = None,
+    out: NDArray[_Stored] | None = None,
     return_stats: Literal[True],
-) -> tuple[NDArray[_Float], _Statistics]: ...
+) -> tuple[NDArray[_Stored], _Statistics]: ...
 @overload
 def rms_norm(
     x: _Array,
@@ -64,6 +65,17 @@ def rms_norm(
 @overload
 def rms_norm_backward(
     dy: _Array,
+    x: NDArray[np.float16],
+    rstd: _Array,
+    gamma: None = None,
+    *,
+    axis: SupportsIndex = -1,
+    offset: _Number = 0.0,
+    out: NDArray[np.float16] | None = None,
+) -> tuple[NDArray[np.float16], None]: ...
+@overload
+def rms_norm_backward(
+    dy: _Array,
     x: NDArray[_Float],
     rstd: _Array,
     gamma: None = None,
@@ -72,6 +84,17 @@ def rms_norm_backward(
     offset: _Number = 0.0,
     out: NDArray[_Float] | None = None,
 ) -> tuple[NDArray[_Float], None]: ...
+@overload
+def rms_norm_backward(
+    dy: _Array,
+    x: NDArray[np.float16],
+    rstd: _Array,
+    gamma: _Array,
+    *,
+    axis: SupportsIndex = -1,
+    offset: _Number = 0.0,
+    out: NDArray[np.float16] | None = None,
+) -> tuple[NDArray[np.float16], NDArray[np.float32]]: ...
 @overload
 def rms_norm_backward(
     dy: _Array,

@@ -5,8 +5,8 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_finite, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
-    new_features, new_rows, place_result)
+    Layout, as_finite, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, check_out, cut,
+    data_or_null, deliver, new_features, new_rows, place_result)
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
 cdef extern from "rmsnorm.h" nogil:
@@ -25,9 +25,11 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
     Parameters
     ----------
     x : array_like
-        Of float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte order.
+        Of float16, bfloat16, float32 or float64, at least 1-d; integers and booleans become float64. Any strides and byte
+        order.
     gamma : array_like, optional
-        Scale, of shape ``x.shape[axis:]``, rounded to x's dtype. None stands for a factor of 1, whatever the offset.
+        Scale, of shape ``x.shape[axis:]``, rounded to x's dtype, to float32 in half precision. None stands
+        for a factor of 1, whatever the offset.
     axis : int, optional
         First of the trailing axes that the mean is taken over.
     eps : float, optional
@@ -50,7 +52,7 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
     Raises
     ------
     TypeError
-        For complex, object, string, datetime, longdouble, float16 or masked arrays, an eps, offset or axis that is no
+        For complex, object, string, datetime, longdouble or masked arrays, an eps, offset or axis that is no
         number, an ``out`` of another dtype.
     ValueError
         For a 0-d x, a wrong shape, an eps that is negative, an eps or offset that is not finite, an ``out`` that is read-only or
@@ -62,7 +64,8 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
     -----
     The error is at most 4 eps of the dtype: of y relative to the largest true abs(y), of rstd to itself (`test_error`
     and others in tests/test_numerics.py). NaN and infinity spoil their own row only. The bits of a row depend on that
-    row alone: not on the other rows, the number of threads or the CPU.
+    row alone: not on the other rows, the number of threads or the CPU. Half precision is computed in float32, y rounded
+    once.
 
     References
     ----------
@@ -76,7 +79,7 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
            [0.849, 1.131]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
@@ -127,7 +130,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None, *, axis=-1, offset=0.0, out=None)
     dx : ndarray
         Of x's shape and dtype.
     dgamma : ndarray or None
-        Of shape ``x.shape[axis:]`` and x's dtype; None where gamma is None.
+        Of shape ``x.shape[axis:]`` and x's dtype, float32 in half precision; None where gamma is None.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None, *, axis=-1, offset=0.0, out=None)
     (array([[ 0.181, -0.136]]), array([0.849, 0.   ]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
+    cdef cnp.ndarray x_array = as_stored_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, True)
@@ -174,6 +177,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None, *, axis=-1, offset=0.0, out=None)
     op.gamma = data_or_null(gamma_array)
     op.offset = offset_value
     op.dx = cnp.PyArray_DATA(dx)
+    op.dsum = NULL
     op.dgamma = data_or_null(dgamma)
     op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)

@@ -1,7 +1,5 @@
 """Residual and normalization in plain NumPy: the steps one after the other."""
 
-import numpy as np
-
 from fastnorm.reference._common import given, quiet, shaped
 from fastnorm.reference._dropout import dropout, dropout_backward
 from fastnorm.reference._layernorm import layer_norm, layer_norm_backward
@@ -9,16 +7,26 @@ from fastnorm.reference._rmsnorm import rms_norm, rms_norm_backward
 
 
 def added(x, residual, p, key, dtype):
+    """The sum in the dtype to compute in, and the dtype of results."""
     x, own = given(x, dtype)
     residual = shaped(residual, "residual", x.shape, own, x.dtype)
-    return (dropout(x, p, key) if p > 0 else x) + residual
+    return (dropout(x, p, key) if p > 0 else x) + residual, own if dtype is None else x.dtype
 
 
-def gradients(dresidual, dsum, p, key):
+def prepared(dy, dsum, sum, dtype):
+    """The same of a backward, with the arrays in the dtype to compute in: half precision is rounded at the end."""
+    sum, own = given(sum, dtype)
+    dy = shaped(dy, "dy", sum.shape, own, sum.dtype)
+    dsum = None if dsum is None else shaped(dsum, "dsum", sum.shape, own, sum.dtype)
+    return dy, dsum, sum, own if dtype is None else sum.dtype
+
+
+def gradients(dresidual, dsum, p, key, own):
     """dx and dresidual, from what comes through the normalization."""
     if dsum is not None:
-        dresidual = dresidual + np.asarray(dsum, dresidual.dtype)
-    return (dropout_backward(dresidual, p, key) if p > 0 else dresidual), dresidual
+        dresidual = dresidual + dsum
+    dx = dropout_backward(dresidual, p, key) if p > 0 else dresidual
+    return dx.astype(own), dresidual.astype(own)
 
 
 @quiet
@@ -70,9 +78,9 @@ def add_layer_norm(
     >>> y.round(3), total
     (array([[-1.019, -0.34 ,  1.359]]), array([[1., 3., 8.]]))
     """
-    total = added(x, residual, p, key, dtype)
-    result = layer_norm(total, gamma, beta, axis=axis, eps=eps, return_stats=return_stats, dtype=dtype)
-    return (result[0], total, *result[1:]) if return_stats else (result, total)
+    total, own = added(x, residual, p, key, dtype)
+    y, *statistics = layer_norm(total, gamma, beta, axis=axis, eps=eps, return_stats=True, dtype=dtype)
+    return y.astype(own), total.astype(own), *(statistics if return_stats else ())
 
 
 @quiet
@@ -126,8 +134,9 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     >>> dresidual.round(3)
     array([[1.229, 0.656, 1.115]])
     """
+    dy, dsum, sum, own = prepared(dy, dsum, sum, dtype)
     through, dgamma, dbeta = layer_norm_backward(dy, sum, mean, rstd, gamma, axis=axis, dtype=dtype)
-    return *gradients(through, dsum, p, key), dgamma, dbeta
+    return *gradients(through, dsum, p, key, own), dgamma, dbeta
 
 
 @quiet
@@ -181,9 +190,9 @@ def add_rms_norm(
     >>> y.round(3), total
     (array([[0.849, 1.131]]), array([[3., 4.]]))
     """
-    total = added(x, residual, p, key, dtype)
-    result = rms_norm(total, gamma, axis=axis, eps=eps, offset=offset, return_stats=return_stats, dtype=dtype)
-    return (result[0], total, *result[1:]) if return_stats else (result, total)
+    total, own = added(x, residual, p, key, dtype)
+    y, *statistics = rms_norm(total, gamma, axis=axis, eps=eps, offset=offset, return_stats=True, dtype=dtype)
+    return y.astype(own), total.astype(own), *(statistics if return_stats else ())
 
 
 @quiet
@@ -237,5 +246,6 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     >>> dx.round(3)
     array([[ 0.181, -0.136]])
     """
+    dy, dsum, sum, own = prepared(dy, dsum, sum, dtype)
     through, dgamma = rms_norm_backward(dy, sum, rstd, gamma, axis=axis, offset=offset, dtype=dtype)
-    return *gradients(through, dsum, p, key), dgamma
+    return *gradients(through, dsum, p, key, own), dgamma

@@ -20,3 +20,6 @@ assert_type(
 )
 y, total, rstd = fastnorm.add_rms_norm(x32, x32, return_stats=True)
 assert_type(fastnorm.add_rms_norm_backward(y, y, total, rstd), tuple[F32, F32, None])
+
+x16 = np.ones((2, 3), np.float16)
+assert_type(fastnorm.add_layer_norm(x16, x16), tuple[NDArray[np.float16], NDArray[np.float16]])

@@ -41,3 +41,9 @@ assert_type(none, None)
 gamma_or_none = beta if flag else None
 dgamma_or_none = fastnorm.layer_norm_backward(x64, x64, mean, rstd, gamma_or_none, out=x64)[1]
 assert_type(dgamma_or_none, NDArray[np.float64] | None)
+
+x16 = np.ones((2, 3), np.float16)
+assert_type(fastnorm.layer_norm(x16), NDArray[np.float16])
+of_halves = fastnorm.layer_norm_backward(x16, x16, mean, rstd, gamma)
+assert_type(of_halves[0], NDArray[np.float16])
+assert_type(of_halves[1], NDArray[np.float32])

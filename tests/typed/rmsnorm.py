@@ -23,3 +23,9 @@ assert_type(
     fastnorm.rms_norm_backward(y, x32, rstd, np.ones(3), offset=1.0),
     tuple[NDArray[np.float32], NDArray[np.float32]],
 )
+
+x16 = np.ones((2, 3), np.float16)
+assert_type(fastnorm.rms_norm(x16), NDArray[np.float16])
+of_halves = fastnorm.rms_norm_backward(x16, x16, rstd, np.ones(3))
+assert_type(of_halves[0], NDArray[np.float16])
+assert_type(of_halves[1], NDArray[np.float32])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fuzz.layouts import owner
-from fuzz.promise import DOCUMENTED, array_of, index_of, native_dtype, parameters_of, refusal
+from fuzz.promise import DOCUMENTED, array_of, index_of, native_dtype, parameter_dtype, parameters_of, refusal
 from support.arrays import same_bits
 from support.errors import HAS_WIDER, LIMIT, truth, units, worst
 from support.isas import using
@@ -80,6 +80,8 @@ def look_at(op, arguments, results):
         if a is out and name == names[0] and out is not None:
             continue
         dtype = np.float64 if name in ("mean", "rstd") else native_dtype(x)
+        if name in ("dgamma", "dbeta"):
+            dtype = parameter_dtype(x)
         if out is not None and name == names[0] or type(a) is not np.ndarray or a.dtype != dtype:
             raise Broken(f"{name} is {type(a)} of {getattr(a, 'dtype', None)}")
         if not (a.flags.carray and a.base is None) or name == names[0] and a.shape != x.shape:
@@ -90,14 +92,14 @@ def look_at(op, arguments, results):
 def answer_of_plain_copies(op, arguments):
     """All results by name, from the baseline kernels, for contiguous copies in the dtypes that matter."""
     arguments = {name: value for name, value in arguments.items() if name != "out"}
-    dtype = native_dtype(array_of(arguments["x"]))
+    x = array_of(arguments["x"])
     for name in op.shapes:
         if arguments.get(name) is not None:
             a = array_of(arguments[name])
             if name in op.updated:
                 own = a.dtype.newbyteorder("=")
             else:
-                own = dtype if name in op.data or name in op.optional else np.float64
+                own = native_dtype(x) if name in op.data else parameter_dtype(x) if name in op.optional else np.float64
             arguments[name] = np.array(np.asarray(a), own, order="C", subok=False)
     arguments["axis"] = index_of(arguments.get("axis", -1))
     for name in set(op.numbers) & arguments.keys():

@@ -27,7 +27,7 @@ def refusal(op, arguments):
     if any(value is inspect.Parameter.empty for value in given.values()):
         return "an argument is missing"
     x, axis = array_of(given["x"]), index_of(given["axis"])
-    if x is None or x.ndim == 0 or x.dtype.type is np.float16:
+    if x is None or x.ndim == 0 or (x.dtype.type is np.float16 and not takes_halves(op)):
         return "x"
     if axis is None or not -x.ndim <= axis < x.ndim:
         return "axis"
@@ -79,8 +79,18 @@ def array_of(value):
     return value
 
 
+def takes_halves(op):
+    return op.statistics == "channels"  # as yet
+
+
 def native_dtype(x):
-    return np.dtype(np.float32 if x.dtype.type is np.float32 else np.float64)
+    """Of results like x."""
+    return np.dtype(x.dtype.type if x.dtype.type in (np.float16, np.float32) else np.float64)
+
+
+def parameter_dtype(x):
+    """Of gamma and beta, and of their gradients."""
+    return np.dtype(np.float64 if native_dtype(x) == np.float64 else np.float32)
 
 
 def index_of(value):

@@ -280,16 +280,6 @@ def test_the_dtype_of_out_follows_from_x_alone(op):
     op.function(**arguments)
 
 
-@pytest.mark.parametrize("op", [op for op in EVERY if op.statistics == "rows"], ids=str)
-@pytest.mark.parametrize("dtype", [np.float16, ">f2"])
-def test_half_precision_is_refused_as_yet(op, dtype):
-    arguments = good_arguments(op)
-    del arguments["out"]
-    arguments["x"] = arguments["x"].astype(dtype)
-    with pytest.raises(TypeError, match=r"\bx\b.*(float16|f2)"):
-        op.function(**arguments)
-
-
 @pytest.mark.parametrize("op", EVERY, ids=str)
 def test_the_call_itself(op):
     arguments = good_arguments(op)

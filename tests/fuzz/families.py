@@ -45,7 +45,6 @@ class Family:
     """The least and the greatest that is accepted; p is below its greatest. An infinite one is not."""
     others: tuple[str, ...] = ()
     """What is no array and no such number: axis, groups, approximate, key and flags."""
-    halves: bool = False
     dimensions: int = 1
 
     @property
@@ -78,14 +77,13 @@ ELEMENTWISE = [
         like=data[:-1],
         numbers={"slope": (0, np.inf)} if name == "leaky_relu" else {},
         others=("approximate",) if name == "gelu" else (),
-        halves=True,
     )
     for name in ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu")
     for suffix, data in (("", ("x",)), ("_backward", ("dy", "x" if name in ("gelu", "silu") else "y")))
 ]
 DROPOUT = [
-    Family("dropout", "x", numbers={"p": (0, 1)}, others=("key", "return_mask"), halves=True),
-    Family("dropout_backward", "dy", numbers={"p": (0, 1)}, others=("key",), halves=True),
+    Family("dropout", "x", numbers={"p": (0, 1)}, others=("key", "return_mask")),
+    Family("dropout_backward", "dy", numbers={"p": (0, 1)}, others=("key",)),
 ]
 _EPS, _BOTH = {"eps": (0, np.inf)}, ("gamma", "beta")
 GROUPS = [
@@ -226,7 +224,7 @@ def refusal(op, arguments):
 
 def refusal_of_family(op, values):
     lead = reals(values[op.lead])
-    if lead is None or lead.ndim < op.dimensions or (native(lead) in HALVES or lead.dtype == np.float16) > op.halves:
+    if lead is None or lead.ndim < op.dimensions:
         return op.lead
     axis = index_of(values.get("axis", -1))
     if axis is None or not -lead.ndim <= axis < lead.ndim:

@@ -48,7 +48,7 @@ class FamilyDraw(Draw):
         self.axis = r.randrange(len(self.shape)) if "axis" in op.others else len(self.shape) - 1
         divisors = [n for n in range(1, self.shape[-1] + 1) if self.shape[-1] % n == 0]
         self.groups = r.choice(divisors or [1])
-        self.dtype = r.choice([*FLOATS, *(HALVES if op.halves else ())])
+        self.dtype = r.choice((*FLOATS, *HALVES))
         self.dims = {name: SHAPES[kind](self.shape, self.axis, self.groups) for name, kind in op.parts.items()}
         self.dims |= dict.fromkeys((op.lead, *op.like, "out"), self.shape)
         self.has_out = "out" in parameters_of(op.function)

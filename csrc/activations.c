@@ -93,10 +93,15 @@ static int backward(fn_activation which, const fn_activations_bwd *given, fn_dty
 
 static const double slope = 0.01;
 
+void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, fn_dtype dtype)
+{
+    const fn_activations_fwd op = {.n = n, .x = z, .y = y, .slope = slope, .stream = stream};
+    activations_kernels(dtype)->forward[which](&op, 0, n);
+}
+
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype)
 {
-    const fn_activations_fwd op = {.n = n, .x = z, .y = z, .slope = slope};
-    if (which != FN_NO_ACTIVATION) activations_kernels(dtype)->forward[which](&op, 0, n);
+    if (which != FN_NO_ACTIVATION) fn_activate_to(which, z, z, n, 0, dtype);
 }
 
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype)

@@ -32,9 +32,6 @@ enum { FINISH_SPARE = 4 };
 
 static int follows(const fn_finish *finish) { return finish->residual || finish->activation; }
 
-/* Whether an activation takes longer than memory does. */
-static int costs(fn_activation activation) { return activation != FN_RELU && activation != FN_LEAKY_RELU; }
-
 /* Spare arrays of the plan for it, if there is anything that follows. */
 static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
 
@@ -163,7 +160,7 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
         if (loaded) {
             finish.loader = &loader;
             finish.dz = NULL; /* dz is a real, which sums and dx are made of */
-        } else if (!finish.dz && op->dx != op->x && (!finish.stream || costs(op->finish.of.activation))) {
+        } else if (!finish.dz && op->dx != op->x && (!finish.stream || fn_takes_long(op->finish.of.activation))) {
             finish.dz = op->dx;
         }
         finish.stream = finish.stream && finish.dz != op->dy;

@@ -149,10 +149,13 @@ static void finish_piece(const fn_columns_result *t, const fn_columns_part *piec
 {
     _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
     const ptrdiff_t n = piece->rows * piece->cols;
-    char *out = t->out + place(t, piece->row, piece->column), *y = t->stream || t->out == t->finish.residual ? tile : out;
-    z_tile(t, piece, y);
-    fn_activate(t->finish.activation, y, n, dtype_of(t));
-    if (y == tile) t->kernels->put_rows(tile, out, 1, n, n, t->stream);
+    const fn_activation activation = t->finish.activation;
+    char *out = t->out + place(t, piece->row, piece->column), *z = t->stream || t->out == t->finish.residual ? tile : out;
+    z_tile(t, piece, z);
+    if (activation != FN_NO_ACTIVATION)
+        fn_activate_to(activation, z, out, n, t->stream, dtype_of(t));
+    else if (z == tile)
+        t->kernels->put_rows(tile, out, 1, n, n, t->stream);
 }
 
 static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)

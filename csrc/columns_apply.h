@@ -42,6 +42,12 @@ typedef struct fn_columns_result {
     int stream;
 } fn_columns_result;
 
+/* Whether an activation takes longer than memory does, which then can be read and written meanwhile. */
+static inline int fn_takes_long(fn_activation activation)
+{
+    return activation != FN_NO_ACTIVATION && activation != FN_RELU && activation != FN_LEAKY_RELU;
+}
+
 /* The whole array. The coefficients of its c columns are repeated over those of the folded array, and spent. */
 void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
 

@@ -106,7 +106,7 @@ analyze:
 
 # Of the source tree as it is: nothing is built. What each tool takes is in pyproject.toml and .clang-format.
 C_STYLED := $(wildcard fastnorm/include/*/*.h csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
-lint: $(VENV)/for-lint
+lint: $(VENV)/for-lint lint-c
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

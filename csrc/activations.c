@@ -107,7 +107,8 @@ void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype)
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype)
 {
     const fn_activations_bwd op = {.n = n, .dy = dy, .kept = z, .dx = dz, .slope = slope};
-    if (which == FN_SIGMOID || which == FN_TANH) fn_activate(which, z, n, dtype); /* y; the sign of a ReLU's is that of z */
+    if (which == FN_SIGMOID || which == FN_TANH)
+        fn_activate(which, z, n, dtype); /* y; the sign of a ReLU's is that of z */
     if (which != FN_NO_ACTIVATION)
         activations_kernels(dtype)->backward[which](&op, 0, n);
     else if (dz != dy)

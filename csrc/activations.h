@@ -19,10 +19,10 @@ typedef enum {
 
 typedef struct {
     ptrdiff_t n;
-    const void *x; /* real (n) */
-    void *y;       /* real (n) */
-    double slope;  /* of the leaky ReLU, a number of the dtype */
-    int stream;    /* kernels: write past the cache; drivers decide it themselves */
+    const void *x;      /* real (n) */
+    void *y;            /* real (n) */
+    double slope;       /* of the leaky ReLU, a number of the dtype */
+    int stream;         /* kernels: write past the cache; drivers decide it themselves */
     fn_storage storage; /* drivers: of x and y */
 } fn_activations_fwd;
 
@@ -51,7 +51,8 @@ extern const fn_activations_drivers fn_activations;
 
 /* For the drivers of other families, whose numbers are in the cache: on the calling thread, in its environment. z becomes
  * y; backward z becomes y or stays, and dz may be dy. The leaky ReLU has slope 0.01 there. */
-void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, fn_dtype dtype); /* which is one */
+void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream,
+                    fn_dtype dtype); /* which is one */
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype);
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype);
 

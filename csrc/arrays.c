@@ -147,13 +147,12 @@ void fn_give_scratch(fn_scratch *scratch)
     if (scratch->of_parts != scratch->few) free(scratch->of_parts);
 }
 
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums,
-                   fn_scratch *scratch, double *total)
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums, fn_scratch *scratch,
+                   double *total)
 {
     const ptrdiff_t pairs = parts_of(list) * sums;
     const fn_pair *part = scratch->of_parts;
-    arrays_task task = {
-        .list = list, .fn = fn, .op = op, .touch = touch, .sums = sums, .of_parts = scratch->of_parts};
+    arrays_task task = {.list = list, .fn = fn, .op = op, .touch = touch, .sums = sums, .of_parts = scratch->of_parts};
     share(&task);
     for (int i = 0; i < sums; i++) {
         double hi = 0, lo = 0;

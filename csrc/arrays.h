@@ -12,8 +12,8 @@
 #include "work.h"
 
 typedef struct {
-    const void *x;    /* real or halves (n), n > 0 */
-    void *y;          /* likewise, or NULL: what is written; may be x */
+    const void *x; /* real or halves (n), n > 0 */
+    void *y;       /* likewise, or NULL: what is written; may be x */
     ptrdiff_t n;
     ptrdiff_t strips; /* of the arrays before it: fn_plan_arrays sets it */
     fn_dtype dtype;
@@ -58,8 +58,8 @@ int fn_take_scratch(fn_scratch *scratch, const fn_arrays *list, int sums);
 void fn_give_scratch(fn_scratch *scratch);
 
 /* fn_for_arrays of a fn that forms `sums` sums, which are left in total. */
-void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums,
-                   fn_scratch *scratch, double *total);
+void fn_sum_arrays(const fn_arrays *list, fn_piece_fn fn, const void *op, fn_touch touch, int sums, fn_scratch *scratch,
+                   double *total);
 
 /* The exponent of the power of two to multiply elements by before the sum of their powers (1: of their sizes; 2: of
  * their squares) is taken again, because it has left the range of double; 0 if the sum is good (Blue 1978). */

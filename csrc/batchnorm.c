@@ -66,22 +66,35 @@ static const char *make_dz(const void *context, const fn_columns_part *part, cha
 
 /* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
  * scratch two. */
-static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd, const fn_finish_bwd *finish,
-                           const void *dy, const fn_columns *plan, double *spare, double *scratch)
+static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd,
+                           const fn_finish_bwd *finish, const void *dy, const fn_columns *plan, double *spare,
+                           double *scratch)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
     const ptrdiff_t padded = plan->padded, size = plan->item_bytes;
-    g->k = (fn_coefficients){spare, spare + padded, spare + 2 * padded, spare + 2 * padded,
-                             (unsigned char *)(spare + 3 * padded), 0};
+    g->k = (fn_coefficients){
+        spare, spare + padded, spare + 2 * padded, spare + 2 * padded, (unsigned char *)(spare + 3 * padded), 0};
     kernels->inference_coefficients(z, rstd, scratch, &g->k);
     fn_columns_repeat(g->k.center, plan, size);
     fn_columns_repeat(g->k.scale, plan, size);
     fn_columns_repeat(g->k.offset, plan, size);
     if (g->k.wide_count) fn_columns_repeat(g->k.wide, plan, 1);
-    g->wide = (fn_wide_columns){.kernels = kernels, .m = z->m, .c = z->c, .item_bytes = size, .mean = z->running_mean,
-                                .rstd = rstd, .gamma = z->gamma, .beta = z->beta};
-    g->z = (fn_columns_result){.kernels = kernels, .k = &g->k, .x = z->x, .finish = finish->of, .apply_wide = fn_apply_wide,
-                               .wide = &g->wide, .stride = plan->stride, .item_bytes = size};
+    g->wide = (fn_wide_columns){.kernels = kernels,
+                                .m = z->m,
+                                .c = z->c,
+                                .item_bytes = size,
+                                .mean = z->running_mean,
+                                .rstd = rstd,
+                                .gamma = z->gamma,
+                                .beta = z->beta};
+    g->z = (fn_columns_result){.kernels = kernels,
+                               .k = &g->k,
+                               .x = z->x,
+                               .finish = finish->of,
+                               .apply_wide = fn_apply_wide,
+                               .wide = &g->wide,
+                               .stride = plan->stride,
+                               .item_bytes = size};
     g->dz = finish->dresidual;
     g->loader = NULL;
     g->dy = dy;
@@ -111,11 +124,22 @@ static int forward(fn_batchnorm_fwd op, const fn_columns_source *source, fn_dtyp
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .source = *source};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    const fn_wide_columns wide = {.kernels = kernels, .m = op.m, .c = op.c, .item_bytes = plan.item_bytes, .mean = op.mean,
-                                  .rstd = op.rstd, .gamma = op.gamma, .beta = op.beta};
-    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .finish = op.finish,
+    const fn_wide_columns wide = {.kernels = kernels,
+                                  .m = op.m,
+                                  .c = op.c,
+                                  .item_bytes = plan.item_bytes,
+                                  .mean = op.mean,
+                                  .rstd = op.rstd,
+                                  .gamma = op.gamma,
+                                  .beta = op.beta};
+    fn_columns_result y = {.kernels = kernels,
+                           .k = &s.k,
+                           .x = op.x,
+                           .out = op.y,
+                           .finish = op.finish,
                            .loader = loaded ? &loader : NULL,
-                           .apply_wide = fn_apply_wide, .wide = &wide};
+                           .apply_wide = fn_apply_wide,
+                           .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
@@ -130,11 +154,22 @@ static int inference(const fn_batchnorm_inference *op, const fn_columns_source *
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes,
-                                  .mean = op->running_mean, .rstd = rstd, .gamma = op->gamma, .beta = op->beta};
-    fn_columns_result y = {.kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .finish = op->finish,
+    const fn_wide_columns wide = {.kernels = kernels,
+                                  .m = op->m,
+                                  .c = op->c,
+                                  .item_bytes = plan.item_bytes,
+                                  .mean = op->running_mean,
+                                  .rstd = rstd,
+                                  .gamma = op->gamma,
+                                  .beta = op->beta};
+    fn_columns_result y = {.kernels = kernels,
+                           .k = &s.k,
+                           .x = op->x,
+                           .out = op->y,
+                           .finish = op->finish,
                            .loader = fn_columns_loaded(source) ? &loader : NULL,
-                           .apply_wide = fn_apply_wide, .wide = &wide};
+                           .apply_wide = fn_apply_wide,
+                           .wide = &wide};
     fn_columns_apply(&y, &plan);
     free(s.block);
     return 0;
@@ -154,9 +189,10 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean, .source = *source};
     finish_gradient finish;
     if (follows(&op->finish.of)) {
-        const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma,
-                                          .beta = op->finish.beta};
-        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, op->dy, &plan, mean + plan.padded, s.sums.a);
+        const fn_batchnorm_inference z = {
+            .m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma, .beta = op->finish.beta};
+        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, op->dy, &plan, mean + plan.padded,
+                       s.sums.a);
         if (loaded) {
             finish.loader = &loader;
             finish.dz = NULL; /* dz is a real, which sums and dx are made of */
@@ -169,11 +205,23 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
-    const fn_wide_columns wide = {.kernels = kernels, .m = op->m, .c = op->c, .item_bytes = plan.item_bytes, .mean = op->mean,
-                                  .rstd = op->rstd, .gamma = op->gamma, .sums = &s.sums};
-    fn_columns_result dx = {.kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
-                            .dz = op->finish.dresidual, .loader = loaded ? &loader : NULL,
-                            .apply_wide = fn_apply_wide, .wide = &wide};
+    const fn_wide_columns wide = {.kernels = kernels,
+                                  .m = op->m,
+                                  .c = op->c,
+                                  .item_bytes = plan.item_bytes,
+                                  .mean = op->mean,
+                                  .rstd = op->rstd,
+                                  .gamma = op->gamma,
+                                  .sums = &s.sums};
+    fn_columns_result dx = {.kernels = kernels,
+                            .k = &s.k,
+                            .x = op->x,
+                            .dy = op->dy,
+                            .out = op->dx,
+                            .dz = op->finish.dresidual,
+                            .loader = loaded ? &loader : NULL,
+                            .apply_wide = fn_apply_wide,
+                            .wide = &wide};
     if (data.first && finish.dz)
         dx.dy = finish.dz;
     else if (data.first)
@@ -224,18 +272,32 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_col
     fn_columns_repeat(s.k.scale, &plan, plan.item_bytes);
     if (s.k.wide_count) fn_columns_repeat(s.k.wide, &plan, 1);
     const fn_wide_columns wide = {.kernels = kernels, .c = op->c, .item_bytes = plan.item_bytes, .factor = factor};
-    inference_gradient context = {.dx = {.kernels = kernels, .k = &s.k, .out = op->dx, .scale = 1,
-                                         .apply_wide = fn_apply_wide, .wide = &wide, .loader = loaded ? &loader : NULL,
-                                         .stride = plan.stride, .item_bytes = plan.item_bytes}};
+    inference_gradient context = {.dx = {.kernels = kernels,
+                                         .k = &s.k,
+                                         .out = op->dx,
+                                         .scale = 1,
+                                         .apply_wide = fn_apply_wide,
+                                         .wide = &wide,
+                                         .loader = loaded ? &loader : NULL,
+                                         .stride = plan.stride,
+                                         .item_bytes = plan.item_bytes}};
     const ptrdiff_t row_bytes = plan.cols * fn_stored_element_bytes(&loader), arrays = op->gamma || more ? 3 : 2;
     /* rows that are short or no whole lines, in an array like those of NumPy, would break the streams */
-    context.dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy
-                        && (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
-    fn_columns_data data = {.x = op->gamma || more ? op->x : op->dy, .dy = op->dy, .mean = mean, .then = then_scale,
-                            .context = &context, .source = *source};
+    context.dx.stream = arrays * plan.rows * row_bytes >= FN_STREAM_BYTES && op->dx != op->x && op->dx != op->dy &&
+                        (row_bytes >= FN_STREAM_ROW_BYTES || (uintptr_t)op->dx % FN_UNIT_BYTES == 0);
+    fn_columns_data data = {.x = op->gamma || more ? op->x : op->dy,
+                            .dy = op->dy,
+                            .mean = mean,
+                            .then = then_scale,
+                            .context = &context,
+                            .source = *source};
     if (more) {
-        const fn_batchnorm_inference z = {.m = op->m, .c = op->c, .x = op->x, .running_mean = op->running_mean,
-                                          .gamma = op->gamma, .beta = op->finish.beta};
+        const fn_batchnorm_inference z = {.m = op->m,
+                                          .c = op->c,
+                                          .x = op->x,
+                                          .running_mean = op->running_mean,
+                                          .gamma = op->gamma,
+                                          .beta = op->finish.beta};
         prepare_finish(&context.finish, &z, rstd, &op->finish, op->dy, &plan, rstd + plan.padded, s.sums.a);
         if (loaded) context.finish.loader = &loader;
         data.first = first_dz;
@@ -338,7 +400,8 @@ static void backward_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                         .dx = entry(op->dx, j, size),
                                         .dgamma = entry(op->dgamma, j, size),
                                         .dbeta = entry(op->dbeta, j, size),
-                                        .finish = {finish_from(&op->finish.of, j, size), entry(op->finish.beta, j, size),
+                                        .finish = {finish_from(&op->finish.of, j, size),
+                                                   entry(op->finish.beta, j, size),
                                                    entry(op->finish.dresidual, j, size)}};
         (void)backward(&block, &as_they_lie, task->dtype);
     }
@@ -482,5 +545,6 @@ static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, f
     return status;
 }
 
-const fn_batchnorm_drivers fn_batchnorm = {fn_channels_first_taken, batch_norm, batch_norm_inference, batch_norm_backward,
+const fn_batchnorm_drivers fn_batchnorm = {fn_channels_first_taken,       batch_norm,
+                                           batch_norm_inference,          batch_norm_backward,
                                            batch_norm_inference_backward, fn_update_running};

@@ -71,7 +71,7 @@ typedef struct {
     void *dbeta;               /* real (c) */
     fn_channels_first first;
     fn_finish_bwd finish;
-    fn_storage storage;         /* drivers: of dy, x and dx, and of residuals; gamma, beta and their gradients are real */
+    fn_storage storage; /* drivers: of dy, x and dx, and of residuals; gamma, beta and their gradients are real */
     const unsigned char *where; /* drivers: as above */
 } fn_batchnorm_bwd;
 
@@ -139,7 +139,8 @@ typedef struct {
     void (*inference_bwd_coefficients)(const fn_batchnorm_inference_bwd *op, double *rstd, double *factor,
                                        fn_coefficients *out);
     /* op->dgamma and op->dbeta from the sums, which are spent. */
-    void (*inference_bwd_gradients)(const fn_batchnorm_inference_bwd *op, const double *rstd, const fn_column_sums *sums);
+    void (*inference_bwd_gradients)(const fn_batchnorm_inference_bwd *op, const double *rstd,
+                                    const fn_column_sums *sums);
     /* Rows [0, rows) of cols columns, stride elements apart in every array. Coefficients are indexed by column. */
     void (*apply)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     void (*bwd_apply)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
@@ -157,8 +158,8 @@ typedef struct {
     void (*apply_finish)(const void *x, const void *residual, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                          const fn_coefficients *k, int relu, int stream);
     /* dz = dy where z + residual > 0, else 0. */
-    void (*relu_gradient)(const void *dy, const void *x, const void *residual, void *dz, ptrdiff_t rows, ptrdiff_t stride,
-                          ptrdiff_t cols, const fn_coefficients *k);
+    void (*relu_gradient)(const void *dy, const void *x, const void *residual, void *dz, ptrdiff_t rows,
+                          ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
      * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
      * `ahead` of these are fetched, unless that is 0. */

@@ -33,8 +33,12 @@ typedef struct {
 static fn_coefficients coefficients_from(const apply_task *t, ptrdiff_t j)
 {
     const ptrdiff_t at = j * t->plan->item_bytes;
-    return (fn_coefficients){(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
-                             (char *)t->k->slope + at, NULL, 0};
+    return (fn_coefficients){(char *)t->k->center + at,
+                             (char *)t->k->scale + at,
+                             (char *)t->k->offset + at,
+                             (char *)t->k->slope + at,
+                             NULL,
+                             0};
 }
 
 /* Columns from j on up to the next whose being wide is another. */
@@ -124,8 +128,8 @@ static void apply(apply_task *t)
     t->all = t->first.result_too ? plan->m / t->first.run * plan->c : plan->m;
     t->tile = t->first.result_too ? fn_max(1, FN_TILE_BYTES / run_bytes) : FN_GATHER_ROWS;
     t->tiles = fn_ceil_div(t->all, t->tile);
-    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
-                && (t->first.result_too ? run_bytes : plan->c * size) >= FN_GATHER_STREAM_BYTES;
+    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy &&
+                (t->first.result_too ? run_bytes : plan->c * size) >= FN_GATHER_STREAM_BYTES;
     t->fetch = bytes >= FN_FETCH_BYTES;
     fn_share(apply_range, t, t->tiles, bytes);
 }
@@ -147,9 +151,10 @@ int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_
     const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .source = {.run = op.first.run}};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op.m, op.c, plan.item_bytes, op.mean, op.rstd, op.gamma, op.beta, NULL, NULL};
-    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first,
-                       .wide = &wide};
+    const fn_wide_columns wide = {kernels, op.m, op.c, plan.item_bytes, op.mean, op.rstd, op.gamma,
+                                  op.beta, NULL, NULL};
+    apply_task task = {
+        .plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first, .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;
@@ -162,9 +167,10 @@ int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batch
     if (fn_columns_take(&s, &plan, 2)) return -1;
     double *rstd = s.sums.a;
     kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, op->c, plan.item_bytes, op->running_mean, rstd, op->gamma, op->beta, NULL, NULL};
-    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first,
-                       .wide = &wide};
+    const fn_wide_columns wide = {kernels,  op->m, op->c, plan.item_bytes, op->running_mean, rstd, op->gamma,
+                                  op->beta, NULL,  NULL};
+    apply_task task = {
+        .plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first, .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;
@@ -180,9 +186,16 @@ int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_ke
     const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .source = {.run = op->first.run}};
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op->m, op->c, plan.item_bytes, op->mean, op->rstd, op->gamma, NULL, &s.sums, NULL};
-    apply_task task = {.plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .dy = op->dy, .out = op->dx,
-                       .first = op->first, .wide = &wide};
+    const fn_wide_columns wide = {kernels,  op->m,     op->c, plan.item_bytes, op->mean,
+                                  op->rstd, op->gamma, NULL,  &s.sums,         NULL};
+    apply_task task = {.plan = &plan,
+                       .kernels = kernels,
+                       .k = &s.k,
+                       .x = op->x,
+                       .dy = op->dy,
+                       .out = op->dx,
+                       .first = op->first,
+                       .wide = &wide};
     apply(&task);
     free(s.block);
     return 0;

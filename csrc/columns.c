@@ -36,7 +36,8 @@ fn_columns fn_columns_plan(ptrdiff_t m, ptrdiff_t c, ptrdiff_t stride, fn_dtype 
 
     plan.slice_cols = fn_min(plan.cols, FN_SLICE_COLUMNS);
     plan.slices = fn_ceil_div(plan.cols, plan.slice_cols);
-    const ptrdiff_t most = fn_max(1, fn_min(FN_MAX_SLABS, plan.rows * plan.slice_cols * plan.item_bytes / FN_SLAB_BYTES));
+    const ptrdiff_t most =
+        fn_max(1, fn_min(FN_MAX_SLABS, plan.rows * plan.slice_cols * plan.item_bytes / FN_SLAB_BYTES));
     plan.slab_rows = fn_round_up(fn_ceil_div(plan.rows, most), FN_GROUP_ROWS);
     plan.slabs = fn_ceil_div(plan.rows, plan.slab_rows);
     plan.padded = fn_round_up(plan.cols, lanes);
@@ -134,7 +135,8 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
     const ptrdiff_t row_bytes = cols * plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
-    const ptrdiff_t bytes = data->first ? FN_PIECE_BYTES : FN_PART_BYTES, some = fn_max(1, bytes / row_bytes / group) * group;
+    const ptrdiff_t bytes = data->first ? FN_PIECE_BYTES : FN_PART_BYTES,
+                    some = fn_max(1, bytes / row_bytes / group) * group;
     for (const ptrdiff_t end = row + rows; row < end; row += some) {
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, count = fn_min(some, end - row);
         const char *x = data->x + in;
@@ -149,7 +151,8 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
             }
         }
         const int fetch = task->fetch && part.dy_stride == plan->stride;
-        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column, fetch ? data->dy + in : NULL, out);
+        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column,
+                                fetch ? data->dy + in : NULL, out);
         if (data->then) data->then(data->context, &part);
     }
     if (data->first) task->kernels->fence();
@@ -178,7 +181,8 @@ static void sum_loaded(const column_task *task, ptrdiff_t row, ptrdiff_t rows, p
     const fn_columns_data *data = task->data;
     const fn_columns_loader loader = fn_columns_loader_of(plan, task->kernels, &data->source);
     const ptrdiff_t most = tile_columns(task, cols), size = plan->item_bytes;
-    const ptrdiff_t some = FN_GATHER_BYTES / (most * size) / FN_GROUP_ROWS * FN_GROUP_ROWS, ahead = task->fetch ? some : 0;
+    const ptrdiff_t some = FN_GATHER_BYTES / (most * size) / FN_GROUP_ROWS * FN_GROUP_ROWS,
+                    ahead = task->fetch ? some : 0;
     for (ptrdiff_t j = 0; j < cols; j += most) {
         const ptrdiff_t width = fn_min(most, cols - j), first = column + j;
         const fn_column_sums to = sums_at(out, j);
@@ -205,7 +209,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     for (ptrdiff_t i = begin; i < end; i++) {
         const ptrdiff_t slab = i / plan->slices, column = i % plan->slices * plan->slice_cols;
         const ptrdiff_t row = slab * plan->slab_rows;
-        const ptrdiff_t rows = fn_min(plan->slab_rows, plan->rows - row), cols = fn_min(plan->slice_cols, plan->cols - column);
+        const ptrdiff_t rows = fn_min(plan->slab_rows, plan->rows - row),
+                        cols = fn_min(plan->slice_cols, plan->cols - column);
         const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes;
         const fn_column_sums out = sums_at(task->sums, slab * plan->padded + column);
         clear_sums(plan, &out, cols);
@@ -218,7 +223,7 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
                                     task->fetch ? data->dy + in : NULL, &out);
         else
             task->kernels->moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
-                                             task->fetch, &out);
+                                   task->fetch, &out);
         const slice_sums slice = {plan, sums_at(task->sums, column), cols};
         fn_slab_done(&task->waiting[i % plan->slices], plan->slabs, slab, add_slab_of_slice, &slice);
     }

@@ -46,13 +46,17 @@ void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, p
 static fn_coefficients coefficients_from(const fn_columns_result *t, ptrdiff_t j)
 {
     const ptrdiff_t at = j * t->item_bytes;
-    return (fn_coefficients){(char *)t->k->center + at, (char *)t->k->scale + at, (char *)t->k->offset + at,
-                             (char *)t->k->slope + at, NULL, 0};
+    return (fn_coefficients){(char *)t->k->center + at,
+                             (char *)t->k->scale + at,
+                             (char *)t->k->offset + at,
+                             (char *)t->k->slope + at,
+                             NULL,
+                             0};
 }
 
 /* Rows of the columns from j on, of which dy, x and out are the first elements. */
-static void apply_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t j,
-                          ptrdiff_t cols, int stream)
+static void apply_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows,
+                          ptrdiff_t j, ptrdiff_t cols, int stream)
 {
     const fn_coefficients k = coefficients_from(t, j);
     const fn_batchnorm_kernels *kernels = t->kernels;
@@ -129,7 +133,8 @@ void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char
         const ptrdiff_t in = place(z, part->row + i, part->column);
         const char *dy = part->dy + i * part->dy_stride * size;
         if (relu)
-            z->kernels->relu_gradient(dy, z->x + in, moved(z->finish.residual, in), tile, some, z->stride, part->cols, &k);
+            z->kernels->relu_gradient(dy, z->x + in, moved(z->finish.residual, in), tile, some, z->stride, part->cols,
+                                      &k);
         else
             fn_activate_backward(activation, dy, tile, tile, n, dtype_of(z));
     }
@@ -150,7 +155,8 @@ static void finish_piece(const fn_columns_result *t, const fn_columns_part *piec
     _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
     const ptrdiff_t n = piece->rows * piece->cols;
     const fn_activation activation = t->finish.activation;
-    char *out = t->out + place(t, piece->row, piece->column), *z = t->stream || t->out == t->finish.residual ? tile : out;
+    char *out = t->out + place(t, piece->row, piece->column),
+         *z = t->stream || t->out == t->finish.residual ? tile : out;
     z_tile(t, piece, z);
     if (activation != FN_NO_ACTIVATION)
         fn_activate_to(activation, z, out, n, t->stream, dtype_of(t));
@@ -169,7 +175,8 @@ static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
     normalize(t, dz, t->x + in, t->out + in, part.rows, part.column, part.cols, t->stream);
 }
 
-fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual, char *out)
+fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual,
+                                     char *out)
 {
     fn_columns_result tile = *t;
     tile.x = part->x;
@@ -217,7 +224,9 @@ static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t
     const ptrdiff_t some_rows = whole ? most / cols : 1, some_cols = fn_min(cols, most);
     for (ptrdiff_t i = 0; i < rows; i += some_rows)
         for (ptrdiff_t j = 0; j < cols; j += some_cols) {
-            const fn_columns_part piece = {.row = row + i, .rows = fn_min(some_rows, rows - i), .column = column + j,
+            const fn_columns_part piece = {.row = row + i,
+                                           .rows = fn_min(some_rows, rows - i),
+                                           .column = column + j,
                                            .cols = fn_min(some_cols, cols - j)};
             if (t->stream && !t->loader) {
                 fn_columns_fetch(t, &piece, t->x);
@@ -329,8 +338,9 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     if (t->z) t->z->stride = t->stride;
     const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
     const ptrdiff_t size = t->loader ? fn_stored_element_bytes(t->loader) : t->item_bytes;
-    t->stream = !(t->loader && t->loader->source.chosen) && arrays * t->rows * t->stride * size * plan->samples >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy
-                && t->out != t->finish.residual;
+    t->stream = !(t->loader && t->loader->source.chosen) &&
+                arrays * t->rows * t->stride * size * plan->samples >= FN_STREAM_BYTES && t->out != t->x &&
+                t->out != t->dy && t->out != t->finish.residual;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_tile(t, plan->rows, 1, 0, plan->tail * plan->c);
     if (folded && t->stream && !t->loader) begin_aligned(t);

@@ -26,10 +26,10 @@ typedef struct fn_columns_result {
     const fn_coefficients *k;
     const char *x, *dy; /* dy is NULL in a forward, */
     char *out;
-    int scale; /* x in the backward of an inference, where this is set */
-    fn_finish finish; /* what follows, in a forward; */
+    int scale;                   /* x in the backward of an inference, where this is set */
+    fn_finish finish;            /* what follows, in a forward; */
     struct fn_columns_result *z; /* in a backward, what it follows, where dy is the gradient of what follows; or NULL */
-    char *dz;                        /* loaded arrays: where the gradient of z is stored; or NULL */
+    char *dz;                    /* loaded arrays: where the gradient of z is stored; or NULL */
     const fn_columns_loader *loader; /* of arrays that cannot be taken as they lie; or NULL */
     ptrdiff_t row, column;           /* the first ones, where the arrays are tiles */
     /* One wide column, as fn_apply_wide has it. */
@@ -52,7 +52,8 @@ static inline int fn_takes_long(fn_activation activation)
 void fn_columns_apply(fn_columns_result *t, const fn_columns *plan);
 
 /* The same result of a part of loaded arrays: of tiles of it, which lie densely; residual is that tile, or NULL. */
-fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual, char *out);
+fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_columns_part *part, const char *residual,
+                                     char *out);
 
 /* A part of it, of the folded array or not, as stride, item_bytes and stream say; rows of dy lie dy_stride elements apart. */
 void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *part);

@@ -16,7 +16,10 @@ fn_columns_loader fn_columns_loader_of(const fn_columns *plan, const fn_batchnor
     return (fn_columns_loader){kernels, *source, plan->c, plan->item_bytes};
 }
 
-ptrdiff_t fn_stored_element_bytes(const fn_columns_loader *l) { return l->source.storage == FN_REAL ? l->item_bytes : 2; }
+ptrdiff_t fn_stored_element_bytes(const fn_columns_loader *l)
+{
+    return l->source.storage == FN_REAL ? l->item_bytes : 2;
+}
 
 /* How many of the n elements from element e of the chosen rows on lie together, and where the first is. */
 static ptrdiff_t together(const fn_columns_loader *l, ptrdiff_t e, ptrdiff_t n, ptrdiff_t *place)
@@ -42,7 +45,8 @@ static void load_elements(const fn_columns_loader *l, const char *array, ptrdiff
     }
 }
 
-static void store_elements(const fn_columns_loader *l, const char *tile, char *array, ptrdiff_t e, ptrdiff_t n, int stream)
+static void store_elements(const fn_columns_loader *l, const char *tile, char *array, ptrdiff_t e, ptrdiff_t n,
+                           int stream)
 {
     const ptrdiff_t size = fn_stored_element_bytes(l);
     for (ptrdiff_t some, place; n > 0; n -= some, e += some, tile += some * l->item_bytes) {
@@ -87,7 +91,8 @@ void fn_columns_load(const fn_columns_loader *l, const void *array, const fn_col
 void fn_columns_store(const fn_columns_loader *l, const char *tile, void *array, const fn_columns_part *part,
                       ptrdiff_t stride, int stream)
 {
-    const ptrdiff_t cols = part->cols, rows = cols == stride ? 1 : part->rows, n = cols == stride ? part->rows * cols : cols;
+    const ptrdiff_t cols = part->cols, rows = cols == stride ? 1 : part->rows,
+                    n = cols == stride ? part->rows * cols : cols;
     for (ptrdiff_t i = 0; i < rows; i++)
         store_elements(l, tile + i * n * l->item_bytes, array, (part->row + i) * stride + part->column, n, stream);
 }

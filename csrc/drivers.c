@@ -17,15 +17,9 @@ static const struct {
     const char *family;
     const void *drivers;
 } families[] = {
-    {"activations", &fn_activations},
-    {"addnorm", &fn_addnorm},
-    {"batchnorm", &fn_batchnorm},
-    {"clipping", &fn_clipping},
-    {"dropout", &fn_dropout},
-    {"groupnorm", &fn_groupnorm},
-    {"layernorm", &fn_layernorm},
-    {"penalties", &fn_penalties},
-    {"rmsnorm", &fn_rmsnorm},
+    {"activations", &fn_activations}, {"addnorm", &fn_addnorm},     {"batchnorm", &fn_batchnorm},
+    {"clipping", &fn_clipping},       {"dropout", &fn_dropout},     {"groupnorm", &fn_groupnorm},
+    {"layernorm", &fn_layernorm},     {"penalties", &fn_penalties}, {"rmsnorm", &fn_rmsnorm},
 };
 
 const void *fn_drivers_of(const char *family)

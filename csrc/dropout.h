@@ -15,9 +15,9 @@ typedef struct {
 
 typedef struct {
     ptrdiff_t n;
-    const void *x; /* real (n) */
-    void *y;       /* real (n): x * scale where kept, else 0; may be x */
-    double scale;  /* rounded to the dtype by kernels */
+    const void *x;       /* real (n) */
+    void *y;             /* real (n): x * scale where kept, else 0; may be x */
+    double scale;        /* rounded to the dtype by kernels */
     unsigned char *mask; /* a bit for each element, the lowest first: whether it is kept; or NULL */
     fn_dropout_key key;
     fn_storage storage; /* drivers: of x and y */

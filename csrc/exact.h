@@ -48,7 +48,8 @@ static inline void fn_add(double *hi, double *lo, double a, int exact)
 }
 
 /* The same for arrays of sums: (hi, lo) += (from_hi, from_lo). */
-static inline void fn_add_sums(double *hi, double *lo, const double *from_hi, const double *from_lo, ptrdiff_t n, int exact)
+static inline void fn_add_sums(double *hi, double *lo, const double *from_hi, const double *from_lo, ptrdiff_t n,
+                               int exact)
 {
     for (ptrdiff_t j = 0; !exact && j < n; j++) hi[j] += from_hi[j];
     for (ptrdiff_t j = 0; exact && j < n; j++) {

@@ -35,39 +35,32 @@ static inline fn_fpenv fn_fp_default(void)
 {
     const fn_fpenv saved = _mm_getcsr();
     const fn_fpenv flags = saved & FN_MXCSR_FLAGS;
-    if ((saved ^ flags) != FN_MXCSR_DEFAULT)
-        _mm_setcsr(FN_MXCSR_DEFAULT | flags);
+    if ((saved ^ flags) != FN_MXCSR_DEFAULT) _mm_setcsr(FN_MXCSR_DEFAULT | flags);
     return saved;
 }
 
 static inline void fn_fp_restore(fn_fpenv saved)
 {
-    if ((saved & ~(fn_fpenv)FN_MXCSR_FLAGS) != FN_MXCSR_DEFAULT)
-        _mm_setcsr(saved | (_mm_getcsr() & FN_MXCSR_FLAGS));
+    if ((saved & ~(fn_fpenv)FN_MXCSR_FLAGS) != FN_MXCSR_DEFAULT) _mm_setcsr(saved | (_mm_getcsr() & FN_MXCSR_FLAGS));
 }
 
 #elif defined(__aarch64__)
 
 typedef uint64_t fn_fpenv;
 
-static inline void fn_fp_write_fpcr(fn_fpenv value)
-{
-    __asm__ volatile("msr fpcr, %0" : : "r"(value) : "memory");
-}
+static inline void fn_fp_write_fpcr(fn_fpenv value) { __asm__ volatile("msr fpcr, %0" : : "r"(value) : "memory"); }
 
 static inline fn_fpenv fn_fp_default(void)
 {
     fn_fpenv saved;
     __asm__ volatile("mrs %0, fpcr" : "=r"(saved) : : "memory");
-    if (saved != 0)
-        fn_fp_write_fpcr(0);
+    if (saved != 0) fn_fp_write_fpcr(0);
     return saved;
 }
 
 static inline void fn_fp_restore(fn_fpenv saved)
 {
-    if (saved != 0)
-        fn_fp_write_fpcr(saved);
+    if (saved != 0) fn_fp_write_fpcr(saved);
 }
 
 #else
@@ -84,10 +77,7 @@ static inline fn_fpenv fn_fp_default(void)
     return saved;
 }
 
-static inline void fn_fp_restore(fn_fpenv saved)
-{
-    (void)fesetenv(&saved);
-}
+static inline void fn_fp_restore(fn_fpenv saved) { (void)fesetenv(&saved); }
 
 #endif
 

@@ -97,7 +97,8 @@ static char *loaded_rows(const fn_columns_space *space, const fn_columns *plan)
 }
 
 /* The sums of groups about a mean that is roughly theirs. */
-static void sum_few_rows(const fwd_task *t, const char *array, const fn_columns_space *space, const fn_group_sums *groups)
+static void sum_few_rows(const fwd_task *t, const char *array, const fn_columns_space *space,
+                         const fn_group_sums *groups)
 {
     const fn_columns *plan = &t->s.plan;
     const char *x = array;
@@ -124,8 +125,13 @@ static void sum_rows(const fwd_task *t, const char *x, const fn_columns_space *s
     fn_columns_repeat(space->k.center, plan, plan->item_bytes);
     const fn_columns_data data = {.x = x, .pivot = space->k.center, .source = t->s.loader.source};
     fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
-    const fn_batchnorm_fwd columns = {.m = plan->m, .c = plan->c, .stride = plan->c, .x = x, .eps = t->op->eps,
-                                      .value = t->s.loaded ? fn_columns_value : NULL, .loader = &t->s.loader};
+    const fn_batchnorm_fwd columns = {.m = plan->m,
+                                      .c = plan->c,
+                                      .stride = plan->c,
+                                      .x = x,
+                                      .eps = t->op->eps,
+                                      .value = t->s.loaded ? fn_columns_value : NULL,
+                                      .loader = &t->s.loader};
     t->s.columns->column_moments(&columns, &space->sums, space->k.center);
     t->s.kernels->merge_moments(t->op, &space->sums, space->k.center, groups);
 }
@@ -144,15 +150,21 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
     else
         sum_rows(t, x, space, &groups);
     t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, &space->sums, &space->k);
-    fn_wide_columns wide = {t->s.columns, plan->m, plan->c, plan->item_bytes, NULL, NULL, op->gamma, op->beta, NULL, NULL};
+    fn_wide_columns wide = {t->s.columns, plan->m, plan->c, plan->item_bytes, NULL, NULL, op->gamma,
+                            op->beta,     NULL,    NULL};
     if (space->k.wide_count) {
         wide.mean = groups.s1; /* which are spent */
         wide.rstd = groups.s2;
         to_columns(&t->s, mean, groups.s1);
         to_columns(&t->s, rstd, groups.s2);
     }
-    fn_columns_result y = {.kernels = t->s.columns, .k = &space->k, .x = x, .out = (char *)op->y + i * t->s.bytes,
-                           .loader = t->s.loaded ? &t->s.loader : NULL, .apply_wide = fn_apply_wide, .wide = &wide};
+    fn_columns_result y = {.kernels = t->s.columns,
+                           .k = &space->k,
+                           .x = x,
+                           .out = (char *)op->y + i * t->s.bytes,
+                           .loader = t->s.loaded ? &t->s.loader : NULL,
+                           .apply_wide = fn_apply_wide,
+                           .wide = &wide};
     fn_columns_apply(&y, plan);
 }
 
@@ -243,9 +255,14 @@ static void bwd_sample(const bwd_task *t, ptrdiff_t i, fn_columns_space *space, 
     fn_columns_sum(plan, t->s.columns, &data, &space->sums, space->waiting);
     t->s.kernels->bwd_coefficients(op, rstd, mean_of, rstd_of, &space->sums, &groups, total, &space->k);
     const wide_groups wide = {t, mean, rstd, &groups};
-    fn_columns_result dx = {.kernels = t->s.columns, .k = &space->k, .x = x, .dy = dy,
-                            .out = (char *)op->dx + i * t->s.bytes, .loader = t->s.loaded ? &t->s.loader : NULL,
-                            .apply_wide = apply_wide, .wide = &wide};
+    fn_columns_result dx = {.kernels = t->s.columns,
+                            .k = &space->k,
+                            .x = x,
+                            .dy = dy,
+                            .out = (char *)op->dx + i * t->s.bytes,
+                            .loader = t->s.loaded ? &t->s.loader : NULL,
+                            .apply_wide = apply_wide,
+                            .wide = &wide};
     fn_columns_apply(&dx, plan);
 }
 

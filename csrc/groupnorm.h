@@ -61,9 +61,9 @@ typedef struct {
     /* Coefficients of dx from the sums of columns, about the means of groups, whose products with rstd are added to
      * total->a and their sums of dy to total->b. groups->s1 and s2 become slope and offset unrounded. mean_of and rstd_of
      * are those of columns. */
-    void (*bwd_coefficients)(const fn_groupnorm_bwd *op, const double *rstd, const double *mean_of, const double *rstd_of,
-                             const fn_column_sums *sums, const fn_group_sums *groups, const fn_column_sums *total,
-                             fn_coefficients *out);
+    void (*bwd_coefficients)(const fn_groupnorm_bwd *op, const double *rstd, const double *mean_of,
+                             const double *rstd_of, const fn_column_sums *sums, const fn_group_sums *groups,
+                             const fn_column_sums *total, fn_coefficients *out);
     /* op->dgamma and op->dbeta from the totals. */
     void (*gradients)(const fn_groupnorm_bwd *op, const fn_column_sums *total);
     void (*bwd_apply_wide)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride,

@@ -8,7 +8,8 @@ static const void *half_at(const void *halves, ptrdiff_t i) { return (const uint
 static void prefetch_ahead(const void *halves, ptrdiff_t i)
 {
     enum { LINE = FN_UNIT_BYTES / 2 };
-    for (ptrdiff_t k = 0; k < FN_HALF_BLOCK; k += LINE) FN_PREFETCH((uintptr_t)half_at(halves, i + 2 * FN_HALF_BLOCK + k));
+    for (ptrdiff_t k = 0; k < FN_HALF_BLOCK; k += LINE)
+        FN_PREFETCH((uintptr_t)half_at(halves, i + 2 * FN_HALF_BLOCK + k));
 }
 
 void fn_by_blocks(const fn_halves *halves, ptrdiff_t begin, ptrdiff_t end, fn_floats_fn fn, void *arg)

@@ -111,8 +111,13 @@ typedef struct {
 /* dy becomes the gradient of what the activation was given, which is computed again. */
 static const void *through_activation(const bwd_task *task, const fn_layernorm_bwd *op, ptrdiff_t rows, void *z)
 {
-    const fn_layernorm_fwd forward = {.n = op->n, .x = op->x, .gamma = op->gamma, .beta = op->beta, .y = z,
-                                      .mean = (double *)op->mean, .rstd = (double *)op->rstd};
+    const fn_layernorm_fwd forward = {.n = op->n,
+                                      .x = op->x,
+                                      .gamma = op->gamma,
+                                      .beta = op->beta,
+                                      .y = z,
+                                      .mean = (double *)op->mean,
+                                      .rstd = (double *)op->rstd};
     if (!op->activation) return op->dy;
     task->kernels->normalize(&forward, 0, rows);
     fn_activate_backward(op->activation, op->dy, z, z, rows * op->n, task->format.dtype);

@@ -18,24 +18,24 @@ typedef struct {
     fn_storage storage;         /* drivers: of x and y; kernels take reals only */
     const unsigned char *where; /* drivers: (m), the rows that are taken, or NULL for all */
     fn_activation activation;   /* drivers: of y */
-    int stream, fetch; /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
+    int stream, fetch;          /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
 } fn_layernorm_fwd;
 
 typedef struct {
     ptrdiff_t m, n;
-    const void *dy, *x;       /* real (m, n) */
+    const void *dy, *x;        /* real (m, n) */
     const double *mean, *rstd; /* (m) */
-    const void *gamma;        /* real (n) or NULL for 1 */
-    const void *beta;         /* real (n) or NULL for 0; read only where there is an activation */
-    void *dx;                 /* real (m, n); may be x or dy, but not with: */
-    const void *dsum;         /* real (m, n), added to dx; or NULL */
-    void *dgamma;             /* real (n); NULL exactly if gamma is */
-    void *dbeta;              /* real (n) */
-    fn_storage storage;       /* drivers: of dy, x, dx and dsum, the rest as above */
+    const void *gamma;         /* real (n) or NULL for 1 */
+    const void *beta;          /* real (n) or NULL for 0; read only where there is an activation */
+    void *dx;                  /* real (m, n); may be x or dy, but not with: */
+    const void *dsum;          /* real (m, n), added to dx; or NULL */
+    void *dgamma;              /* real (n); NULL exactly if gamma is */
+    void *dbeta;               /* real (n) */
+    fn_storage storage;        /* drivers: of dy, x, dx and dsum, the rest as above */
     const unsigned char *where;
     fn_activation activation;
-    int stream;               /* kernels: write dx past the cache; as above */
-    int exact;                /* kernels: add exact terms up (exact_sums.inc); as above */
+    int stream; /* kernels: write dx past the cache; as above */
+    int exact;  /* kernels: add exact terms up (exact_sums.inc); as above */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with

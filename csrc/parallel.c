@@ -136,8 +136,7 @@ static pthread_cond_t sleep_cond = PTHREAD_COND_INITIALIZER;
 static void sleep_while(_Atomic uint32_t *word, uint32_t value)
 {
     pthread_mutex_lock(&sleep_lock);
-    while (atomic_load(word) == value)
-        pthread_cond_wait(&sleep_cond, &sleep_lock);
+    while (atomic_load(word) == value) pthread_cond_wait(&sleep_cond, &sleep_lock);
     pthread_mutex_unlock(&sleep_lock);
 }
 
@@ -177,11 +176,9 @@ static bool claim(struct range *range, ptrdiff_t *begin, ptrdiff_t *end)
     ptrdiff_t count;
     do {
         const ptrdiff_t left = range->end - first;
-        if (left <= 0)
-            return false;
+        if (left <= 0) return false;
         count = (left - 1) / RUNS_PER_RANGE + 1;
-    } while (!atomic_compare_exchange_weak_explicit(&range->next, &first, first + count,
-                                                    memory_order_relaxed,
+    } while (!atomic_compare_exchange_weak_explicit(&range->next, &first, first + count, memory_order_relaxed,
                                                     memory_order_relaxed));
     *begin = first;
     *end = first + count;
@@ -195,8 +192,7 @@ static void work(int home)
     for (int i = 0; i < job->nranges; i++) {
         struct range *range = &job->ranges[(home + i) % job->nranges];
         ptrdiff_t begin, end;
-        while (claim(range, &begin, &end))
-            job->fn(job->arg, begin, end);
+        while (claim(range, &begin, &end)) job->fn(job->arg, begin, end);
     }
 }
 
@@ -208,16 +204,14 @@ static void work(int home)
  */
 static void wake_sleepers(uint32_t open)
 {
-    if (open > 0 && atomic_load(&pool.sleepers) > 0)
-        wake(&pool.seats, open > 1 ? 2 : 1);
+    if (open > 0 && atomic_load(&pool.sleepers) > 0) wake(&pool.seats, open > 1 ? 2 : 1);
 }
 
 static bool take_seat(void)
 {
     uint32_t open = atomic_load_explicit(&pool.seats, memory_order_relaxed);
     while (open != 0 && open != SEATS_STOP)
-        if (atomic_compare_exchange_weak_explicit(&pool.seats, &open, open - 1,
-                                                  memory_order_acq_rel,
+        if (atomic_compare_exchange_weak_explicit(&pool.seats, &open, open - 1, memory_order_acq_rel,
                                                   memory_order_relaxed)) {
             wake_sleepers(open - 1);
             return true;
@@ -227,17 +221,14 @@ static bool take_seat(void)
 
 static void leave_job(void)
 {
-    const uint32_t before =
-        atomic_fetch_sub_explicit(&pool.active, 1, memory_order_acq_rel);
-    if (before == (ACTIVE_AWAITED | 1))
-        wake(&pool.active, 1);
+    const uint32_t before = atomic_fetch_sub_explicit(&pool.active, 1, memory_order_acq_rel);
+    if (before == (ACTIVE_AWAITED | 1)) wake(&pool.active, 1);
 }
 
 static bool enter_job(void)
 {
     atomic_fetch_add_explicit(&pool.active, 1, memory_order_relaxed);
-    if (take_seat())
-        return true;
+    if (take_seat()) return true;
     leave_job();
     return false;
 }
@@ -253,10 +244,8 @@ static bool await_seat(void)
     uint64_t deadline = now_ns() + SPIN_NS;
     for (;;) {
         const uint32_t open = atomic_load_explicit(&pool.seats, memory_order_relaxed);
-        if (open == SEATS_STOP)
-            return false;
-        if (open != 0 && enter_job())
-            return true;
+        if (open == SEATS_STOP) return false;
+        if (open != 0 && enter_job()) return true;
         if (!spin_before(deadline)) {
             /* Sequentially consistent, as in `open_seats`: either the caller
                sees the sleeper or the sleeper sees the seats. */
@@ -286,16 +275,13 @@ static void start_workers(int wanted)
        without the handler that reports a crash. */
     static const int own_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     sigset_t blocked, before;
-    if (pool.nworkers >= wanted)
-        return;
+    if (pool.nworkers >= wanted) return;
     sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof own_faults / sizeof own_faults[0]; i++)
-        sigdelset(&blocked, own_faults[i]);
+    for (size_t i = 0; i < sizeof own_faults / sizeof own_faults[0]; i++) sigdelset(&blocked, own_faults[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before); /* inherited by the workers */
     while (pool.nworkers < wanted) {
         void *number = (void *)(intptr_t)(pool.nworkers + 1);
-        if (pthread_create(&pool.workers[pool.nworkers], NULL, worker_main, number) != 0)
-            break;
+        if (pthread_create(&pool.workers[pool.nworkers], NULL, worker_main, number) != 0) break;
         pool.nworkers++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -306,8 +292,7 @@ static void stop_workers(void)
 {
     atomic_store(&pool.seats, SEATS_STOP);
     wake(&pool.seats, INT_MAX);
-    for (int i = 0; i < pool.nworkers; i++)
-        pthread_join(pool.workers[i], NULL);
+    for (int i = 0; i < pool.nworkers; i++) pthread_join(pool.workers[i], NULL);
     pool.nworkers = 0;
     atomic_store(&pool.seats, 0);
 }
@@ -326,8 +311,7 @@ static void close_seats(void)
     atomic_exchange_explicit(&pool.seats, 0, memory_order_acq_rel);
     const uint64_t deadline = now_ns() + SPIN_NS;
     do {
-        if (atomic_load_explicit(&pool.active, memory_order_acquire) == 0)
-            return;
+        if (atomic_load_explicit(&pool.active, memory_order_acquire) == 0) return;
     } while (spin_before(deadline));
 
     uint32_t active = atomic_fetch_or(&pool.active, ACTIVE_AWAITED) | ACTIVE_AWAITED;
@@ -350,8 +334,7 @@ static void run_job(fn_range_fn fn, void *arg, ptrdiff_t nchunks, int nthreads)
 {
     struct job *job = &pool.job;
     start_workers(nthreads - 1);
-    if (nthreads > pool.nworkers + 1)
-        nthreads = pool.nworkers + 1;
+    if (nthreads > pool.nworkers + 1) nthreads = pool.nworkers + 1;
 
     job->fn = fn;
     job->arg = arg;
@@ -369,12 +352,9 @@ static void run_job(fn_range_fn fn, void *arg, ptrdiff_t nchunks, int nthreads)
 
 void fn_parallel_for(fn_range_fn fn, void *arg, ptrdiff_t nchunks, int nthreads)
 {
-    if (nchunks <= 0)
-        return;
-    if (nthreads > MAX_THREADS)
-        nthreads = MAX_THREADS;
-    if (nthreads > nchunks)
-        nthreads = (int)nchunks;
+    if (nchunks <= 0) return;
+    if (nthreads > MAX_THREADS) nthreads = MAX_THREADS;
+    if (nthreads > nchunks) nthreads = (int)nchunks;
 
     const fn_fpenv saved = fn_fp_default();
     if (nthreads > 1 && enter_pool()) {
@@ -389,14 +369,10 @@ void fn_parallel_for(fn_range_fn fn, void *arg, ptrdiff_t nchunks, int nthreads)
 int fn_get_num_threads(void)
 {
     const int local = local_num_threads;
-    return local != 0 ? local
-                      : atomic_load_explicit(&process_num_threads, memory_order_relaxed);
+    return local != 0 ? local : atomic_load_explicit(&process_num_threads, memory_order_relaxed);
 }
 
-void fn_set_num_threads(int n)
-{
-    atomic_store_explicit(&process_num_threads, n, memory_order_relaxed);
-}
+void fn_set_num_threads(int n) { atomic_store_explicit(&process_num_threads, n, memory_order_relaxed); }
 
 int fn_swap_local_num_threads(int n)
 {
@@ -416,10 +392,7 @@ static void before_fork(void)
     stop_workers();
 }
 
-static void after_fork_in_parent(void)
-{
-    pthread_mutex_unlock(&pool.lock);
-}
+static void after_fork_in_parent(void) { pthread_mutex_unlock(&pool.lock); }
 
 static void after_fork_in_child(void)
 {
@@ -432,8 +405,7 @@ static void after_fork_in_child(void)
 static void init_once(void)
 {
     fn_set_num_threads(fn_default_num_threads());
-    const int error =
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    const int error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     atomic_store(&pool.ready, error == 0); /* without handlers: serial, and safe */
 }
 

@@ -57,8 +57,7 @@ static FN_NOINLINE int value_of(const fn_arrays *list, const fn_penalty *op, int
     fn_sum_arrays(list, penalize, op, graded ? FN_UPDATE : FN_READ, sums, &scratch, total);
     *value = 0;
     if (op->kinds & FN_PENALTY_L1) *value = part_of_value(list, FN_PENALTY_L1, op->l1, total[0], &scratch);
-    if (op->kinds & FN_PENALTY_L2)
-        *value += part_of_value(list, FN_PENALTY_L2, op->l2 / 2, total[sums - 1], &scratch);
+    if (op->kinds & FN_PENALTY_L2) *value += part_of_value(list, FN_PENALTY_L2, op->l2 / 2, total[sums - 1], &scratch);
     fn_give_scratch(&scratch);
     return 0;
 }

@@ -14,7 +14,7 @@ typedef struct {
     double *rstd;      /* (m) or NULL */
     double eps;
     fn_storage storage; /* drivers: of x and y; kernels take reals only */
-    int stream; /* kernels: write y past the cache; drivers decide it themselves */
+    int stream;         /* kernels: write y past the cache; drivers decide it themselves */
 } fn_rmsnorm_fwd;
 
 typedef struct {

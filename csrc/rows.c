@@ -13,7 +13,10 @@
 
 ptrdiff_t fn_row_bytes(fn_row_format format) { return format.n * fn_item_bytes(format.dtype); }
 
-ptrdiff_t fn_stored_bytes(fn_row_format format) { return format.storage == FN_REAL ? fn_row_bytes(format) : 2 * format.n; }
+ptrdiff_t fn_stored_bytes(fn_row_format format)
+{
+    return format.storage == FN_REAL ? fn_row_bytes(format) : 2 * format.n;
+}
 
 /* How many rows are taken one after the other, from the first of them at or after *row on; 0 if there is none. */
 static ptrdiff_t next_run(const fn_tile *t, ptrdiff_t *row)

@@ -48,8 +48,8 @@ void fn_row_put(fn_row_format format, const void *from, void *array, ptrdiff_t a
 
 /* What another family does with the rows of a normalization while they are in the cache. */
 typedef struct {
-    const void *(*load)(const void *arg, const fn_tile *t);            /* a forward: gives the rows of x */
-    void (*after)(const void *arg, const fn_tile *t, void *dx);  /* a backward: is given those of dx */
+    const void *(*load)(const void *arg, const fn_tile *t);     /* a forward: gives the rows of x */
+    void (*after)(const void *arg, const fn_tile *t, void *dx); /* a backward: is given those of dx */
     const void *arg;
     ptrdiff_t bytes; /* of memory that all rows take beside what the normalization itself takes */
 } fn_rows_hook;

@@ -26,10 +26,8 @@ static int affinity_cpus(void)
     const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
     int cpus = 0;
     for (long i = 0; i < bytes / (long)sizeof mask[0]; i++)
-        for (unsigned long word = mask[i]; word != 0; word &= word - 1)
-            cpus++;
-    if (cpus > 0)
-        return cpus;
+        for (unsigned long word = mask[i]; word != 0; word &= word - 1) cpus++;
+    if (cpus > 0) return cpus;
 #endif
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 && online < INT_MAX ? (int)online : 1;
@@ -43,8 +41,7 @@ static void read_numbers(const char *dir, const char *name, long long *a, long l
     char path[PATH_SIZE];
     const int length = snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *file = length >= 0 && length < PATH_SIZE ? fopen(path, "r") : NULL;
-    if (file == NULL)
-        return;
+    if (file == NULL) return;
     (void)fscanf(file, "%lld %lld", a, b);
     fclose(file);
 }
@@ -53,11 +50,10 @@ static void read_numbers(const char *dir, const char *name, long long *a, long l
 static int quota_cpus(const char *dir)
 {
     long long quota = -1, period = 0, unused;
-    read_numbers(dir, "cpu.max", &quota, &period); /* v2; "max 100000": none */
+    read_numbers(dir, "cpu.max", &quota, &period);          /* v2; "max 100000": none */
     read_numbers(dir, "cpu.cfs_quota_us", &quota, &unused); /* v1; -1: none */
     read_numbers(dir, "cpu.cfs_period_us", &period, &unused);
-    if (quota <= 0 || period <= 0)
-        return INT_MAX;
+    if (quota <= 0 || period <= 0) return INT_MAX;
     const long long cpus = (quota - 1) / period + 1;
     return cpus < INT_MAX ? (int)cpus : INT_MAX;
 }
@@ -73,15 +69,12 @@ static int path_quota_cpus(const char *mount, const char *hierarchy, const char 
     char dir[PATH_SIZE];
     int least = INT_MAX;
     const int length = snprintf(dir, sizeof dir, "%s%s%s", mount, hierarchy, path);
-    if (length < 0 || length >= PATH_SIZE)
-        return least;
+    if (length < 0 || length >= PATH_SIZE) return least;
     for (;;) {
         const int cpus = quota_cpus(dir);
-        if (cpus < least)
-            least = cpus;
+        if (cpus < least) least = cpus;
         char *slash = strrchr(dir + root, '/');
-        if (slash == NULL)
-            return least;
+        if (slash == NULL) return least;
         *slash = '\0';
     }
 }
@@ -90,10 +83,8 @@ static bool lists_cpu(const char *controllers)
 {
     for (;;) {
         const size_t length = strcspn(controllers, ",");
-        if (length == 3 && memcmp(controllers, "cpu", 3) == 0)
-            return true;
-        if (controllers[length] == '\0')
-            return false;
+        if (length == 3 && memcmp(controllers, "cpu", 3) == 0) return true;
+        if (controllers[length] == '\0') return false;
         controllers += length + 1;
     }
 }
@@ -107,21 +98,17 @@ static int cgroup_cpus(const char *membership, const char *mount)
     int least = INT_MAX;
     char line[PATH_SIZE];
     FILE *file = fopen(membership, "r");
-    if (file == NULL)
-        return least;
+    if (file == NULL) return least;
     while (fgets(line, sizeof line, file) != NULL) {
         char *controllers = strchr(line, ':');
         char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-        if (path == NULL)
-            continue;
+        if (path == NULL) continue;
         *path++ = '\0';
         path[strcspn(path, "\n")] = '\0';
         const bool v2 = *++controllers == '\0';
-        if (!v2 && !lists_cpu(controllers))
-            continue;
+        if (!v2 && !lists_cpu(controllers)) continue;
         const int cpus = path_quota_cpus(mount, v2 ? "" : "/cpu", path);
-        if (cpus < least)
-            least = cpus;
+        if (cpus < least) least = cpus;
     }
     fclose(file);
     return least;
@@ -140,8 +127,7 @@ static int allowed_cpus(void)
 static int env_threads(const char *name)
 {
     const char *value = getenv(name);
-    if (value == NULL)
-        return 0;
+    if (value == NULL) return 0;
     char *end;
     const long n = strtol(value, &end, 10);
     end += strspn(end, " \t");
@@ -151,7 +137,6 @@ static int env_threads(const char *name)
 int fn_default_num_threads(void)
 {
     int n = env_threads("FASTNORM_NUM_THREADS");
-    if (n == 0)
-        n = env_threads("OMP_NUM_THREADS");
+    if (n == 0) n = env_threads("OMP_NUM_THREADS");
     return n != 0 ? n : allowed_cpus();
 }

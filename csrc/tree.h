@@ -5,22 +5,23 @@
 #include <stddef.h>
 
 enum {
-    FN_UNIT_BYTES = 64,      /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
-    FN_STRIP_UNITS = 16,     /* units of a row that are added quad by quad; four strips are a block, after which double */
-                             /* takes over */
-    FN_GROUP_ROWS = 16,      /* rows of a column that are added in its own dtype before double takes over */
-    FN_GRADIENT_ROWS = 8,    /* the same in a LayerNorm backward, whose sums may cancel to the root of their length */
-    FN_EXACT_ROWS = 2,       /* the same where its terms are exact, */
-    FN_PLAIN_ROWS = 16,      /* as they are of more rows than these */
-    FN_PIVOT_REACH = 2,      /* sum((x - pivot)^2) / m2 beyond which moments are taken again */
-    FN_ROW_SAMPLES = 8,      /* samples that the pivot of a row and of a column is made of */
+    FN_UNIT_BYTES = 64,   /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
+    FN_STRIP_UNITS = 16,  /* units of a row that are added quad by quad; four strips are a block, after which double */
+                          /* takes over */
+    FN_GROUP_ROWS = 16,   /* rows of a column that are added in its own dtype before double takes over */
+    FN_GRADIENT_ROWS = 8, /* the same in a LayerNorm backward, whose sums may cancel to the root of their length */
+    FN_EXACT_ROWS = 2,    /* the same where its terms are exact, */
+    FN_PLAIN_ROWS = 16,   /* as they are of more rows than these */
+    FN_PIVOT_REACH = 2,   /* sum((x - pivot)^2) / m2 beyond which moments are taken again */
+    FN_ROW_SAMPLES = 8,   /* samples that the pivot of a row and of a column is made of */
     FN_COLUMN_SAMPLES = 16,
     FN_AGAIN_LANES = 8,      /* sums side by side of moments that are taken again */
     FN_SLAB_BYTES = 1 << 18, /* a slab of rows of a slice is at least this large, */
     FN_MAX_SLABS = 32,       /* and there are at most so many */
     FN_SLICE_COLUMNS = 512,  /* columns that are walked down at a time: their sums stay in the first-level cache */
     FN_SAMPLE_ROWS = 16,     /* rows of a GroupNorm sample from which on its columns have moments of their own */
-    FN_SAMPLE_BYTES = 1 << 21, /* a sample from this size on is shared by all threads, smaller ones are taken side by side */
+    FN_SAMPLE_BYTES = 1
+        << 21, /* a sample from this size on is shared by all threads, smaller ones are taken side by side */
     FN_FOLD_MAX_COLUMNS = 256,
     FN_FOLD_MIN_ROWS = 16,   /* folded rows below which folding does not pay */
     FN_SUM_LANES = 16,       /* sums side by side of lists of arrays, in double */

@@ -10,18 +10,20 @@
 #include "tree.h"
 
 enum {
-    FN_PARALLEL_BYTES = 1 << 20, /* smallest traffic that is worth a second thread, which may have to be woken */
-    FN_TILE_BYTES = 1 << 16,     /* what a thread takes at a time, */
+    FN_PARALLEL_BYTES = 1 << 20,    /* smallest traffic that is worth a second thread, which may have to be woken */
+    FN_TILE_BYTES = 1 << 16,        /* what a thread takes at a time, */
     FN_STREAM_TILE_BYTES = 1 << 18, /* of arrays from memory, whose fetching ahead starts anew with each */
-    FN_TILE_COLUMN_BYTES = 1 << 12,  /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
-    FN_SUMMED_ROWS = 4, /* rows that the sums of a BatchNorm backward take at a time */
-    FN_PART_BYTES = 1 << 13,   /* of each array, where one pass takes sums and writes: so that they stay in L1 */
-    FN_PIECE_BYTES = 1 << 12, /* of each array, where something follows a BatchNorm: those are more arrays */
-    FN_GATHER_BYTES = 1 << 14, /* of a tile of channels-first memory, and how many of its channels: rows of whole lines */
+    FN_TILE_COLUMN_BYTES = 1 << 12, /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
+    FN_SUMMED_ROWS = 4,             /* rows that the sums of a BatchNorm backward take at a time */
+    FN_PART_BYTES = 1 << 13,        /* of each array, where one pass takes sums and writes: so that they stay in L1 */
+    FN_PIECE_BYTES = 1 << 12,       /* of each array, where something follows a BatchNorm: those are more arrays */
+    FN_GATHER_BYTES = 1
+        << 14, /* of a tile of channels-first memory, and how many of its channels: rows of whole lines */
     FN_GATHER_COLUMNS = 32,
     FN_GATHER_ROWS = 64, /* of a tile that is applied */
     FN_GATHER_STREAM_BYTES = 256,
-    FN_HALF_BLOCK = 1 << 10, /* halves that are floats at a time, of which two arrays leave L1 half empty; whole strips */
+    FN_HALF_BLOCK = 1
+        << 10, /* halves that are floats at a time, of which two arrays leave L1 half empty; whole strips */
     FN_BLOCKED_COLUMNS = 4096, /* channels from which a BatchNorm of few rows goes through the cache in blocks */
     /* Where the arrays of an operation have this size together, a BatchNorm fetches what it reads ahead, and every result
      * is written past the cache. A third of a cache of 32 MB that eight cores share, of which neighbours leave no more: a
@@ -41,10 +43,7 @@ static inline ptrdiff_t fn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return a / b + (
 static inline ptrdiff_t fn_round_up(ptrdiff_t a, ptrdiff_t to) { return fn_ceil_div(a, to) * to; }
 
 /* The first place from p on where a unit begins on a cache line: elsewhere every load of one takes the time of two. */
-static inline void *fn_aligned_up(void *p)
-{
-    return (char *)p + (ptrdiff_t)(-(uintptr_t)p % FN_UNIT_BYTES);
-}
+static inline void *fn_aligned_up(void *p) { return (char *)p + (ptrdiff_t)(-(uintptr_t)p % FN_UNIT_BYTES); }
 
 /* Runs fn over `tasks` tasks that touch `bytes` of memory together. */
 static inline void fn_share(fn_range_fn fn, void *arg, ptrdiff_t tasks, ptrdiff_t bytes)

@@ -33,4 +33,5 @@
         .scale_wide = batchnorm_scale_wide_##dtype,                                                                    \
     }
 
-const fn_batchnorm_kernels FN_TABLE(batchnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};
+const fn_batchnorm_kernels FN_TABLE(batchnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32),
+                                                             [FN_FLOAT64] = FN_KERNELS(f64)};

@@ -7,4 +7,5 @@
 #define FN_KERNELS(dtype) \
     {.clip = clipping_clip_##dtype, .squares = clipping_squares_##dtype, .scale = clipping_scale_##dtype}
 
-const fn_clipping_kernels FN_TABLE(clipping)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};
+const fn_clipping_kernels FN_TABLE(clipping)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32),
+                                                           [FN_FLOAT64] = FN_KERNELS(f64)};

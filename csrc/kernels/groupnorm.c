@@ -17,4 +17,5 @@
         .bwd_apply_wide = groupnorm_bwd_apply_wide_##dtype,                                                            \
     }
 
-const fn_groupnorm_kernels FN_TABLE(groupnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};
+const fn_groupnorm_kernels FN_TABLE(groupnorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32),
+                                                             [FN_FLOAT64] = FN_KERNELS(f64)};

@@ -12,7 +12,7 @@
 #include "../tree.h"
 
 enum {
-    FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of its sums a row is fetched from memory, at most: L2 has to hold it */
+    FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of its sums a row is fetched at most: L2 has to hold it */
     FN_HUGE_ROW_BYTES = 1 << 15,    /* rows beyond this are not taken several at a time */
 };
 

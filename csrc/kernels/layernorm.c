@@ -11,4 +11,5 @@
         .backward = layernorm_bwd_##dtype,                                                                             \
     }
 
-const fn_layernorm_kernels FN_TABLE(layernorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};
+const fn_layernorm_kernels FN_TABLE(layernorm)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32),
+                                                             [FN_FLOAT64] = FN_KERNELS(f64)};

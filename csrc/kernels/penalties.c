@@ -10,4 +10,5 @@
     {.penalize = penalties_penalize_##dtype, .penalize_again = penalties_penalize_again_##dtype, \
      .soft_threshold = penalties_soft_threshold_##dtype}
 
-const fn_penalties_kernels FN_TABLE(penalties)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32), [FN_FLOAT64] = FN_KERNELS(f64)};
+const fn_penalties_kernels FN_TABLE(penalties)[FN_DTYPES] = {[FN_FLOAT32] = FN_KERNELS(f32),
+                                                             [FN_FLOAT64] = FN_KERNELS(f64)};

@@ -122,8 +122,8 @@ static inline vf64 vf64_sum_rows(const vf64 *rows)
 {
     vf64 ac = _mm256_add_pd(_mm256_permute2f128_pd(rows[0], rows[2], 0x20), /* a0 a1 c0 c1 (h = 2) */
                             _mm256_permute2f128_pd(rows[0], rows[2], 0x31));
-    vf64 bd = _mm256_add_pd(_mm256_permute2f128_pd(rows[1], rows[3], 0x20),
-                            _mm256_permute2f128_pd(rows[1], rows[3], 0x31));
+    vf64 bd =
+        _mm256_add_pd(_mm256_permute2f128_pd(rows[1], rows[3], 0x20), _mm256_permute2f128_pd(rows[1], rows[3], 0x31));
     return _mm256_add_pd(_mm256_unpacklo_pd(ac, bd), _mm256_unpackhi_pd(ac, bd)); /* a b c d (h = 1) */
 }
 
@@ -264,7 +264,8 @@ static inline vh vh_bf16_of(vf32 a)
 {
     const __m256i bits = _mm256_castps_si256(a), upper = _mm256_srli_epi32(bits, 16);
     const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
-    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
+    const __m256i rounded =
+        _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
     const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
     const __m256i halves = _mm256_blendv_epi8(rounded, quiet, nan);

@@ -34,10 +34,7 @@ static inline __mmask16 vec_mask16(ptrdiff_t n)
     return (__mmask16)(n <= 0 ? 0u : n >= 16 ? 0xFFFFu : (1u << n) - 1u);
 }
 
-static inline __mmask8 vec_mask8(ptrdiff_t n)
-{
-    return (__mmask8)(n <= 0 ? 0u : n >= 8 ? 0xFFu : (1u << n) - 1u);
-}
+static inline __mmask8 vec_mask8(ptrdiff_t n) { return (__mmask8)(n <= 0 ? 0u : n >= 8 ? 0xFFu : (1u << n) - 1u); }
 
 static inline vf32 vf32_load_n(const float *p, ptrdiff_t n, vf32 fill)
 {
@@ -181,7 +178,8 @@ static inline void vu64_store_words(uint32_t *words, vu64 a, vu64 b, vu64 c, vu6
 {
     const __m512i ab = _mm512_mask_blend_epi32(0xAAAA, a, _mm512_slli_epi64(b, 32));
     const __m512i cd = _mm512_mask_blend_epi32(0xAAAA, c, _mm512_slli_epi64(d, 32));
-    const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11),
+                  second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
     _mm512_storeu_si512((void *)words, _mm512_permutex2var_epi64(ab, first, cd));
     _mm512_storeu_si512((void *)(words + 16), _mm512_permutex2var_epi64(ab, second, cd));
 }
@@ -253,7 +251,8 @@ static inline vh vh_bf16_of(vf32 a)
 {
     const __m512i bits = _mm512_castps_si512(a), upper = _mm512_srli_epi32(bits, 16);
     const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF))), 16);
+    const __m512i rounded =
+        _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF))), 16);
     const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40)));
 }

@@ -70,7 +70,8 @@ static double error_of_gradient(fn_activation which, int i)
     if (isnan(z)) return isnan(dx) ? 0 : HUGE_VAL;
     gate(which, z, &s, &rest);
     if (fabs(d * (s + rest)) > (double)FLT_MAX) return 0;
-    const double error = fabs(dx - d * (s + rest)) / fmax((double)FLT_EPSILON * fabs(d) * (fabs(s) + fabs(rest)), 0x1p-149);
+    const double error =
+        fabs(dx - d * (s + rest)) / fmax((double)FLT_EPSILON * fabs(d) * (fabs(s) + fabs(rest)), 0x1p-149);
     return isnan(error) ? HUGE_VAL : error;
 }
 
@@ -87,7 +88,8 @@ static void check(const char *name, fn_activation which, int backward)
             dy[n] = some[n % 7];
         }
         if (backward)
-            fn_activations.backward(which, &(fn_activations_bwd){.n = n, .dy = dy, .kept = x, .dx = result}, FN_FLOAT32);
+            fn_activations.backward(which, &(fn_activations_bwd){.n = n, .dy = dy, .kept = x, .dx = result},
+                                    FN_FLOAT32);
         else
             fn_activations.forward(which, &(fn_activations_fwd){.n = n, .x = x, .y = result}, FN_FLOAT32);
         for (int i = 0; i < n; i++) {
@@ -96,7 +98,8 @@ static void check(const char *name, fn_activation which, int backward)
         }
     }
     failures += worst > LIMIT;
-    printf("%-9s %s  %.3f at %a%s\n", name, backward ? "backward" : "forward ", worst, at, worst > LIMIT ? "  FAILED" : "");
+    printf("%-9s %s  %.3f at %a%s\n", name, backward ? "backward" : "forward ", worst, at,
+           worst > LIMIT ? "  FAILED" : "");
 }
 
 int main(void)

@@ -42,7 +42,8 @@ static void check_vectors(void)
     } known[] = {
         {{0, 0, 0, 0}, 0, {0x6627E8D5u, 0xE169C58Du, 0xBC57AC4Cu, 0x9B00DBD8u}},
         {{~0u, ~0u, ~0u, ~0u}, ~(uint64_t)0, {0x408F276Du, 0x41C83B0Eu, 0xA20BC7C6u, 0x6D5451FDu}},
-        {{0x243F6A88u, 0x85A308D3u, 0x13198A2Eu, 0x03707344u}, 0x299F31D0A4093822u,
+        {{0x243F6A88u, 0x85A308D3u, 0x13198A2Eu, 0x03707344u},
+         0x299F31D0A4093822u,
          {0xD16CFE09u, 0x94FDCCEBu, 0x5001E420u, 0x24126EA1u}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -79,7 +80,7 @@ int main(void)
 {
     const ptrdiff_t carry = (ptrdiff_t)1 << 34; /* here the number of a block takes a second word */
     const ptrdiff_t last = (PTRDIFF_MAX - N) / FN_DROPOUT_BLOCK * FN_DROPOUT_BLOCK;
-    const ptrdiff_t places[] = {0, FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK,
+    const ptrdiff_t places[] = {0,   FN_DROPOUT_BLOCK, carry - FN_DROPOUT_BLOCK, carry, 5 * carry - FN_DROPOUT_BLOCK,
                                 last};
     check_vectors();
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) check_range(places[i]);

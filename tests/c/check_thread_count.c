@@ -21,9 +21,8 @@ static void test_environment(void)
     static const struct {
         const char *value;
         int threads;
-    } cases[] = {{"3", 3},     {" 4 ", 4}, {"5,2,1", 5},   {"0", 0},
-                 {"-2", 0},    {"", 0},    {"four", 0},    {"2x", 0},
-                 {"1.5", 0},   {",", 0},   {"+6 , 1", 6},  {"99999999999999999999", 0}};
+    } cases[] = {{"3", 3},    {" 4 ", 4}, {"5,2,1", 5}, {"0", 0}, {"-2", 0},     {"", 0},
+                 {"four", 0}, {"2x", 0},  {"1.5", 0},   {",", 0}, {"+6 , 1", 6}, {"99999999999999999999", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         setenv("FN_CHECK_THREADS", cases[i].value, 1);
         CHECK(env_threads("FN_CHECK_THREADS") == cases[i].threads);
@@ -72,8 +71,7 @@ static void test_cgroups(void)
                                   "cpu/c/d/cpu.cfs_quota_us",
                                   "cpu/c/d/cpu.cfs_period_us"};
     CHECK(mkdtemp(scratch) != NULL);
-    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
-        CHECK(mkdir(scratch_path(dirs[i]), 0700) == 0);
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) CHECK(mkdir(scratch_path(dirs[i]), 0700) == 0);
     write_file("a/cpu.max", "250000 100000\n");
     write_file("a/b/cpu.max", "max 100000\n");
     write_file("cpu/c/cpu.cfs_quota_us", "400000\n");
@@ -97,10 +95,8 @@ static void test_cgroups(void)
     CHECK(quota_of("0::/\n") == INT_MAX);
     CHECK(cgroup_cpus(scratch_path("no such file"), scratch) == INT_MAX);
 
-    for (size_t i = sizeof files / sizeof files[0]; i-- > 0;)
-        CHECK(unlink(scratch_path(files[i])) == 0);
-    for (size_t i = sizeof dirs / sizeof dirs[0]; i-- > 0;)
-        CHECK(rmdir(scratch_path(dirs[i])) == 0);
+    for (size_t i = sizeof files / sizeof files[0]; i-- > 0;) CHECK(unlink(scratch_path(files[i])) == 0);
+    for (size_t i = sizeof dirs / sizeof dirs[0]; i-- > 0;) CHECK(rmdir(scratch_path(dirs[i])) == 0);
     CHECK(rmdir(scratch) == 0);
 }
 

@@ -122,15 +122,26 @@ static void test_small_blocks(void)
 
 static void test_impossible_sizes(void)
 {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 63, SIZE_MAX / 2, PTRDIFF_MAX, PTRDIFF_MAX - HUGE_PAGE,
-                                   PTRDIFF_MAX / 2 + 1};
+    static const size_t sizes[] = {SIZE_MAX,    SIZE_MAX - 63,           SIZE_MAX / 2,
+                                   PTRDIFF_MAX, PTRDIFF_MAX - HUGE_PAGE, PTRDIFF_MAX / 2 + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) CHECK(fn_buffer_alloc(sizes[i]) == NULL);
 }
 
 static void test_resize(void)
 {
-    static const size_t sizes[] = {1,           100,    FN_BUFFER_BYTES - 1, FN_BUFFER_BYTES, 3 * MB, 3 * MB - 100, MB,
-                                   5 * MB + 77, 2 * MB, FN_BUFFER_BYTES / 2, 64,              MB,     7 * MB};
+    static const size_t sizes[] = {1,
+                                   100,
+                                   FN_BUFFER_BYTES - 1,
+                                   FN_BUFFER_BYTES,
+                                   3 * MB,
+                                   3 * MB - 100,
+                                   MB,
+                                   5 * MB + 77,
+                                   2 * MB,
+                                   FN_BUFFER_BYTES / 2,
+                                   64,
+                                   MB,
+                                   7 * MB};
     size_t size = sizes[0];
     unsigned char *memory = fn_buffer_resize(NULL, size);
     for (size_t i = 1; i < sizeof sizes / sizeof sizes[0]; i++) {

@@ -18,8 +18,7 @@
 static atomic_int creation_success_stride;
 static atomic_int creations;
 
-static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                                 void *(*start)(void *), void *arg);
+static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 #define pthread_create scarce_pthread_create
 #include "../../csrc/parallel.c"
@@ -48,19 +47,14 @@ static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 
 enum { DEADLINE_S = 20, MOST_CHUNKS = 4099 };
 
-static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                                 void *(*start)(void *), void *arg)
+static int scarce_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
     const int stride = atomic_load(&creation_success_stride);
-    if (stride != 0 && (atomic_fetch_add(&creations, 1) + 1) % stride != 0)
-        return EAGAIN;
+    if (stride != 0 && (atomic_fetch_add(&creations, 1) + 1) % stride != 0) return EAGAIN;
     return pthread_create(thread, attr, start, arg);
 }
 
-static double seconds_now(void)
-{
-    return (double)now_ns() * 1e-9;
-}
+static double seconds_now(void) { return (double)now_ns() * 1e-9; }
 
 static void sleep_ms(long ms)
 {
@@ -77,7 +71,7 @@ static unsigned next_random(unsigned *state)
 /* ---- Work whose result shows any chunk missed, repeated or run by two threads */
 
 struct tally {
-    int depth; /* of nested calls inside each chunk */
+    int depth;                        /* of nested calls inside each chunk */
     unsigned char times[MOST_CHUNKS]; /* plain on purpose: races show in TSan */
 };
 
@@ -89,8 +83,7 @@ static bool tally_is_right(ptrdiff_t nchunks, int nthreads, int depth)
     struct tally tally = {.depth = depth};
     bool right = true;
     fn_parallel_for(tally_chunks, &tally, nchunks, nthreads);
-    for (ptrdiff_t i = 0; i < MOST_CHUNKS; i++)
-        right = right && tally.times[i] == (i < nchunks);
+    for (ptrdiff_t i = 0; i < MOST_CHUNKS; i++) right = right && tally.times[i] == (i < nchunks);
     return right;
 }
 
@@ -100,8 +93,7 @@ static void tally_chunks(void *arg, ptrdiff_t begin, ptrdiff_t end)
     CHECK(begin < end);
     for (ptrdiff_t i = begin; i < end; i++) {
         tally->times[i]++;
-        if (tally->depth > 0 && i % 64 == 0)
-            CHECK(tally_is_right(17, 3, tally->depth - 1));
+        if (tally->depth > 0 && i % 64 == 0) CHECK(tally_is_right(17, 3, tally->depth - 1));
     }
 }
 
@@ -110,8 +102,7 @@ static void test_every_chunk_once(void)
     static const ptrdiff_t chunks[] = {0, 1, 2, 3, 5, 16, 17, 63, 64, 1000, MOST_CHUNKS};
     static const int threads[] = {2, 1, 3, 16, 2, 5, 0, -1, 1000, 3};
     for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++)
-        for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++)
-            CHECK(tally_is_right(chunks[c], threads[t], 0));
+        for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) CHECK(tally_is_right(chunks[c], threads[t], 0));
     CHECK(tally_is_right(1000, 3, 2));
     fn_parallel_for(tally_chunks, NULL, -1, 4);
 }
@@ -121,7 +112,7 @@ static void test_every_chunk_once(void)
 struct meeting {
     pthread_t caller;
     atomic_int present, expected;
-    atomic_int in_workers;         /* chunks that ran outside the caller */
+    atomic_int in_workers;          /* chunks that ran outside the caller */
     atomic_int unmasked, bad_fpenv; /* faults seen */
 };
 
@@ -132,8 +123,7 @@ static bool signals_blocked(void)
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     for (int s = 1; s <= SIGSYS; s++) {
         const bool open = s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL;
-        if (s != SIGKILL && s != SIGSTOP && sigismember(&mask, s) != !open)
-            return false;
+        if (s != SIGKILL && s != SIGSTOP && sigismember(&mask, s) != !open) return false;
     }
     return true;
 }
@@ -145,8 +135,7 @@ static bool fpenv_is_default(void)
     volatile float subnormal = smallest / 2; /* 0 under flush-to-zero */
     volatile float doubled = subnormal * 2;  /* 0 under denormals-are-zero */
     volatile float infinite = one / zero;    /* a signal unless masked */
-    return third == -minus_third && third == 0x1.555556p-2f && doubled == smallest &&
-           infinite > FLT_MAX;
+    return third == -minus_third && third == 0x1.555556p-2f && doubled == smallest && infinite > FLT_MAX;
 }
 
 static void meet(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -154,15 +143,11 @@ static void meet(void *arg, ptrdiff_t begin, ptrdiff_t end)
     struct meeting *meeting = arg;
     const double deadline = seconds_now() + (double)DEADLINE_S;
     atomic_fetch_add(&meeting->present, (int)(end - begin));
-    while (atomic_load(&meeting->present) < atomic_load(&meeting->expected) &&
-           seconds_now() < deadline)
-        sleep_ms(0);
-    if (!fpenv_is_default())
-        atomic_fetch_add(&meeting->bad_fpenv, 1);
+    while (atomic_load(&meeting->present) < atomic_load(&meeting->expected) && seconds_now() < deadline) sleep_ms(0);
+    if (!fpenv_is_default()) atomic_fetch_add(&meeting->bad_fpenv, 1);
     if (!pthread_equal(pthread_self(), meeting->caller)) {
         atomic_fetch_add(&meeting->in_workers, 1);
-        if (!signals_blocked())
-            atomic_fetch_add(&meeting->unmasked, 1);
+        if (!signals_blocked()) atomic_fetch_add(&meeting->unmasked, 1);
     }
 }
 
@@ -181,29 +166,21 @@ static void test_all_threads_take_part(void)
 {
     sigset_t before, after;
     pthread_sigmask(SIG_SETMASK, NULL, &before);
-    for (int n = 2; n <= 12; n += 5)
-        check_meeting(n, n - 1);
+    for (int n = 2; n <= 12; n += 5) check_meeting(n, n - 1);
     CHECK(pool.nworkers == 11);
     check_meeting(2, 1);
     check_meeting(5, 4);
     CHECK(pool.nworkers == 11);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
-    for (int s = 1; s <= SIGSYS; s++)
-        CHECK(sigismember(&before, s) == sigismember(&after, s));
+    for (int s = 1; s <= SIGSYS; s++) CHECK(sigismember(&before, s) == sigismember(&after, s));
 }
 
 /* ---- Floating-point environment */
 
 #if defined(__SSE2__)
-static unsigned fp_control(void)
-{
-    return _mm_getcsr() & ~(unsigned)FN_MXCSR_FLAGS;
-}
+static unsigned fp_control(void) { return _mm_getcsr() & ~(unsigned)FN_MXCSR_FLAGS; }
 #else
-static unsigned fp_control(void)
-{
-    return (unsigned)fegetround();
-}
+static unsigned fp_control(void) { return (unsigned)fegetround(); }
 #endif
 
 static void check_fpenv_around_calls(void)
@@ -252,10 +229,8 @@ static void test_scarce_threads(void)
         after_fork_in_parent();
         atomic_store(&creations, 0);
         atomic_store(&creation_success_stride, strides[i]);
-        for (int n = 2; n < 9; n++)
-            CHECK(tally_is_right(1000, n, 1));
-        CHECK(strides[i] == INT_MAX ? pool.nworkers == 0
-                                    : pool.nworkers > 0 && pool.nworkers < 7);
+        for (int n = 2; n < 9; n++) CHECK(tally_is_right(1000, n, 1));
+        CHECK(strides[i] == INT_MAX ? pool.nworkers == 0 : pool.nworkers > 0 && pool.nworkers < 7);
         atomic_store(&creation_success_stride, 0);
         check_meeting(8, 7); /* as soon as threads can be made, they are */
     }
@@ -268,13 +243,11 @@ static void test_idle_workers_sleep(void)
     struct timespec before, after;
     const double deadline = seconds_now() + (double)DEADLINE_S;
     check_meeting(8, 7);
-    while (atomic_load(&pool.sleepers) < pool.nworkers && seconds_now() < deadline)
-        sleep_ms(1);
+    while (atomic_load(&pool.sleepers) < pool.nworkers && seconds_now() < deadline) sleep_ms(1);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     sleep_ms(300);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-    const double burnt = (double)(after.tv_sec - before.tv_sec) +
-                         1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    const double burnt = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
     CHECK(burnt < 0.05);
     CHECK(atomic_load(&pool.sleepers) == pool.nworkers && pool.nworkers == 7);
 }
@@ -300,8 +273,7 @@ static void test_numbers(void)
     CHECK(fn_swap_local_num_threads(3) == 0);
     CHECK(fn_swap_local_num_threads(100000) == 3);
     CHECK(fn_get_num_threads() == 100000);
-    if (pthread_create(&other, NULL, local_number_of_new_thread, NULL) == 0)
-        pthread_join(other, NULL);
+    if (pthread_create(&other, NULL, local_number_of_new_thread, NULL) == 0) pthread_join(other, NULL);
     CHECK(fn_swap_local_num_threads(0) == 100000);
     CHECK(fn_get_num_threads() == 7);
     fn_set_num_threads(before);
@@ -319,15 +291,13 @@ static void *call_until_stopped(void *number)
         const ptrdiff_t nchunks = (ptrdiff_t)(next_random(&state) % MOST_CHUNKS);
         const int local = (int)(next_random(&state) % 6);
         const int depth = next_random(&state) % 8 == 0;
-        if (next_random(&state) % 16 == 0)
-            fn_set_num_threads(1 + (int)(next_random(&state) % 4));
+        if (next_random(&state) % 16 == 0) fn_set_num_threads(1 + (int)(next_random(&state) % 4));
         const int before = fn_swap_local_num_threads(local);
         const int threads = fn_get_num_threads();
         CHECK(local == 0 ? threads >= 1 && threads <= 4 : threads == local);
         CHECK(tally_is_right(nchunks, threads, depth));
         CHECK(fn_swap_local_num_threads(before) == local);
-        if (next_random(&state) % 64 == 0)
-            sleep_ms(1); /* long enough for workers to fall asleep */
+        if (next_random(&state) % 64 == 0) sleep_ms(1); /* long enough for workers to fall asleep */
         atomic_fetch_add(&calls, 1);
     }
     return NULL;
@@ -384,8 +354,7 @@ static void test_many_callers(double seconds, bool with_forks)
     atomic_store(&callers_stop, false);
     atomic_store(&calls, 0);
     fn_set_num_threads(2);
-    for (intptr_t i = 0; i < CALLERS; i++)
-        start_thread(&callers[i], call_until_stopped, (void *)(i + 1));
+    for (intptr_t i = 0; i < CALLERS; i++) start_thread(&callers[i], call_until_stopped, (void *)(i + 1));
 #if WITH_FORK
     if (with_forks) {
         pthread_t forker;
@@ -395,23 +364,19 @@ static void test_many_callers(double seconds, bool with_forks)
         while (seconds_now() < end) {
             const double start = seconds_now();
             fork_once(1);
-            if (seconds_now() - start > slowest)
-                slowest = seconds_now() - start;
+            if (seconds_now() - start > slowest) slowest = seconds_now() - start;
             atomic_fetch_add(&forks, 1);
         }
         atomic_store(&callers_stop, true);
         pthread_join(forker, NULL);
-        printf("%d forks among calls, the slowest child took %.0f ms\n",
-               atomic_load(&forks), slowest * 1e3);
+        printf("%d forks among calls, the slowest child took %.0f ms\n", atomic_load(&forks), slowest * 1e3);
     }
 #else
     (void)with_forks;
 #endif
-    while (seconds_now() < end)
-        sleep_ms(10);
+    while (seconds_now() < end) sleep_ms(10);
     atomic_store(&callers_stop, true);
-    for (int i = 0; i < CALLERS; i++)
-        pthread_join(callers[i], NULL);
+    for (int i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
     printf("%ld calls from %d threads\n", atomic_load(&calls), (int)CALLERS);
 }
 
@@ -429,8 +394,7 @@ static void test_exit_in_mid_call(void)
         if (pid == 0) {
             pthread_t caller;
             alarm(DEADLINE_S);
-            for (intptr_t n = 0; n < 3; n++)
-                start_thread(&caller, call_until_stopped, (void *)n);
+            for (intptr_t n = 0; n < 3; n++) start_thread(&caller, call_until_stopped, (void *)n);
             sleep_ms(i);
             exit(0); /* not _exit: the handlers of the C library run */
         }
@@ -483,16 +447,15 @@ static void wait_for_other(void *arg, ptrdiff_t begin, ptrdiff_t end)
     struct meeting *meeting = arg;
     atomic_fetch_add(&meeting->present, (int)(end - begin));
     while (atomic_load(&meeting->present) < 2)
-        if (!spin_before(UINT64_MAX))
-            return;
+        if (!spin_before(UINT64_MAX)) return;
 }
 
 static void print_costs(void)
 {
-    printf("empty call, 2 threads: %.2f us (workers awake), %.2f us (asleep)\n",
-           call_us(no_work, 0), call_us(no_work, 300e-6));
-    printf("until both threads run: %.2f us (awake), %.2f us (asleep)\n",
-           call_us(wait_for_other, 0), call_us(wait_for_other, 300e-6));
+    printf("empty call, 2 threads: %.2f us (workers awake), %.2f us (asleep)\n", call_us(no_work, 0),
+           call_us(no_work, 300e-6));
+    printf("until both threads run: %.2f us (awake), %.2f us (asleep)\n", call_us(wait_for_other, 0),
+           call_us(wait_for_other, 300e-6));
 }
 
 int main(int argc, char **argv)

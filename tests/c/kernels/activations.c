@@ -59,8 +59,10 @@ static uint64_t bits_of_number(fn_dtype dtype, double value)
 /* Where formulas, or the numbers themselves, come to an end, give or take 4 ulp. */
 static uint64_t landmark(fn_dtype dtype)
 {
-    static const double places[] = {0.25, 0.34657359, 0.5, 1, 4, 5, 8, 13, 13.75, 14.5, 20, 20.5, 24, 37.5, 38.6, 40, 50, 69.3, 88.02969,
-                                    88.722839, 103.27893, 103.97208, 200, 208, 220, 708.39642, 709.78271, 745.13322, 800};
+    static const double places[] = {0.25,  0.34657359, 0.5,       1,         4,         5,         8,    13,
+                                    13.75, 14.5,       20,        20.5,      24,        37.5,      38.6, 40,
+                                    50,    69.3,       88.02969,  88.722839, 103.27893, 103.97208, 200,  208,
+                                    220,   708.39642,  709.78271, 745.13322, 800};
     const uint64_t sign = (uint64_t)below(2) << (dtype == FN_FLOAT32 ? 31 : 63);
     const double place = places[below(COUNT_OF(places))];
     return sign | (bits_of_number(dtype, place) + (uint64_t)below(9) - 4);
@@ -122,7 +124,11 @@ static void check(fn_dtype dtype, ptrdiff_t n, sort s)
     const sort of_dy = below(2) ? EVERYDAY : (sort)below(SORTS);
     char description[200];
     in_arenas = (int)(cases++ % 2);
-    const arguments a = {.dtype = dtype, .m = 1, .n = n, .x = fill(X, dtype, n, s), .dy = fill(DY, dtype, n, of_dy),
+    const arguments a = {.dtype = dtype,
+                         .m = 1,
+                         .n = n,
+                         .x = fill(X, dtype, n, s),
+                         .dy = fill(DY, dtype, n, of_dy),
                          .slope = (double)slopes[below(COUNT_OF(slopes))]};
     make_room(OUT, n, dtype == FN_FLOAT32 ? 4 : 8);
     snprintf(description, sizeof description, "%s, n %td, x %s, dy %s, slope %g, %s",

@@ -26,8 +26,9 @@ static double normal(void)
 /* ---- data -------------------------------------------------------------------------------------------------------- */
 
 const char *const kind_names[KINDS] = {
-    "plain", "huge mean", "huger mean", "constant", "constant rows", "constant columns", "zeros", "integers",
-    "outliers", "cauchy", "scales", "small", "tiny", "large", "overflowing", "special", "mostly nan", "mixed rows",
+    "plain",        "huge mean", "huger mean",  "constant", "constant rows", "constant columns",
+    "zeros",        "integers",  "outliers",    "cauchy",   "scales",        "small",
+    "tiny",         "large",     "overflowing", "special",  "mostly nan",    "mixed rows",
     "mixed columns"};
 
 static double special(void)

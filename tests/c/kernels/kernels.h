@@ -18,8 +18,26 @@
 /* ---- random numbers and data: the same on every machine, so nothing of a mathematical library ------------------- */
 
 typedef enum {
-    PLAIN, HUGE_MEAN, HUGER_MEAN, CONSTANT, CONSTANT_ROWS, CONSTANT_COLUMNS, ZEROS, INTEGERS, OUTLIERS, CAUCHY, SCALES,
-    SMALL, TINY, LARGE, OVERFLOWING, SPECIAL, MOSTLY_NAN, MIXED_ROWS, MIXED_COLUMNS, KINDS
+    PLAIN,
+    HUGE_MEAN,
+    HUGER_MEAN,
+    CONSTANT,
+    CONSTANT_ROWS,
+    CONSTANT_COLUMNS,
+    ZEROS,
+    INTEGERS,
+    OUTLIERS,
+    CAUCHY,
+    SCALES,
+    SMALL,
+    TINY,
+    LARGE,
+    OVERFLOWING,
+    SPECIAL,
+    MOSTLY_NAN,
+    MIXED_ROWS,
+    MIXED_COLUMNS,
+    KINDS
 } data_kind;
 
 extern const char *const kind_names[KINDS];
@@ -71,9 +89,9 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    int rows;     /* statistics are per row, not per column */
+    int rows; /* statistics are per row, not per column */
     int backward;
-    int given;    /* takes statistics */
+    int given; /* takes statistics */
     int (*run)(const arguments *a);
     const output outputs[4];
 } operation;

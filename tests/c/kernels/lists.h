@@ -10,8 +10,8 @@ static inline ptrdiff_t cut_in_two(const arguments *a, const void *x, void *y, f
 {
     const ptrdiff_t bytes = a->n * (a->dtype == FN_FLOAT32 ? 4 : 8);
     arrays[0] = (fn_array){.x = x, .y = y, .n = a->n, .dtype = a->dtype};
-    arrays[1] = (fn_array){.x = (const char *)x + bytes, .y = (char *)y + bytes, .n = (a->m - 1) * a->n,
-                           .dtype = a->dtype};
+    arrays[1] =
+        (fn_array){.x = (const char *)x + bytes, .y = (char *)y + bytes, .n = (a->m - 1) * a->n, .dtype = a->dtype};
     return a->m > 1 ? 2 : 1;
 }
 

@@ -156,8 +156,9 @@ static void fill_statistics(const arguments *a, int of_rows, int as_variances, i
         mean[i] = sum;
         rstd[i] = as_variances ? squares : 1 / sqrt(squares + a->eps);
         if (!wild || below(3)) continue;
-        const double wild_values[] = {0, -0.0, 1, -1, 1e-30, 1e30, 1e-45, 1e45, 1e300, 1e-300, 3e-6, (double)NAN,
-                                      (double)INFINITY, 0x1p-40, 0x1p20};
+        const double wild_values[] = {
+            0,       -0.0,  1, -1, 1e-30, 1e30, 1e-45, 1e45, 1e300, 1e-300, 3e-6, (double)NAN, (double)INFINITY,
+            0x1p-40, 0x1p20};
         mean[i] = wild_values[below(COUNT_OF(wild_values))];
         rstd[i] = wild_values[below(COUNT_OF(wild_values))];
     }
@@ -179,8 +180,8 @@ static void check_with_statistics(const operation *o, arguments *a, int wild, co
 }
 
 static const operation *const families[] = {layernorm_operations, batchnorm_operations, rmsnorm_operations,
-                                            groupnorm_operations, dropout_operations, penalties_operations,
-                                            clipping_operations, half_operations};
+                                            groupnorm_operations, dropout_operations,   penalties_operations,
+                                            clipping_operations,  half_operations};
 
 static void check(fn_dtype dtype, ptrdiff_t m, ptrdiff_t n, data_kind kind)
 {

@@ -300,7 +300,7 @@ static void rotate_coefficients(const fn_coefficients *k, ptrdiff_t first, ptrdi
     rotate(k->center, first, bytes);
     rotate(k->scale, first, bytes);
     rotate(k->offset, first, bytes);
-    rotate(k->slope, first, bytes);
+    if (k->slope != k->offset) rotate(k->slope, first, bytes); /* what follows has none */
 }
 
 /* Where what is streamed does not begin on a cache line, as in the arrays of NumPy, each row would have an end that does

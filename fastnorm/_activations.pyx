@@ -4,7 +4,7 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 
 from fastnorm._arguments cimport (
-    as_input_like_x, as_number, as_stored_input, check_out, deliver, place_result, storage_of)
+    as_input, as_input_like_x, as_number, check_out, deliver, place_result, storage_of)
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "activations.h" nogil:
@@ -137,7 +137,7 @@ def relu(x, *, out=None):
     >>> fastnorm.relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(FN_RELU, x_array, 0, out)
 
 
@@ -180,7 +180,7 @@ def relu_backward(dy, y, *, out=None):
     >>> fastnorm.relu_backward(np.ones(3), fastnorm.relu(x))
     array([0., 0., 1.])
     """
-    cdef cnp.ndarray y_array = as_stored_input(y, "y")
+    cdef cnp.ndarray y_array = as_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_RELU, dy_array, y_array, 0, out)
 
@@ -226,7 +226,7 @@ def leaky_relu(x, *, slope=0.01, out=None):
     >>> fastnorm.leaky_relu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.01,  0.  ,  2.  ])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(FN_LEAKY_RELU, x_array, as_slope(slope, x_array), out)
 
 
@@ -274,7 +274,7 @@ def leaky_relu_backward(dy, y, *, slope=0.01, out=None):
     >>> fastnorm.leaky_relu_backward(np.ones(3), fastnorm.leaky_relu(x)).round(3)
     array([0.01, 0.01, 1.  ])
     """
-    cdef cnp.ndarray y_array = as_stored_input(y, "y")
+    cdef cnp.ndarray y_array = as_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_LEAKY_RELU, dy_array, y_array, as_slope(slope, y_array), out)
 
@@ -317,7 +317,7 @@ def sigmoid(x, *, out=None):
     >>> fastnorm.sigmoid(np.array([-1.0, 0.0, 2.0])).round(3)
     array([0.269, 0.5  , 0.881])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(FN_SIGMOID, x_array, 0, out)
 
 
@@ -361,7 +361,7 @@ def sigmoid_backward(dy, y, *, out=None):
     >>> fastnorm.sigmoid_backward(np.ones(3), fastnorm.sigmoid(x)).round(3)
     array([0.197, 0.25 , 0.105])
     """
-    cdef cnp.ndarray y_array = as_stored_input(y, "y")
+    cdef cnp.ndarray y_array = as_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_SIGMOID, dy_array, y_array, 0, out)
 
@@ -404,7 +404,7 @@ def tanh(x, *, out=None):
     >>> fastnorm.tanh(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.762,  0.   ,  0.964])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(FN_TANH, x_array, 0, out)
 
 
@@ -448,7 +448,7 @@ def tanh_backward(dy, y, *, out=None):
     >>> fastnorm.tanh_backward(np.ones(3), fastnorm.tanh(x)).round(3)
     array([0.42 , 1.   , 0.071])
     """
-    cdef cnp.ndarray y_array = as_stored_input(y, "y")
+    cdef cnp.ndarray y_array = as_input(y, "y")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", y_array)
     return backward(FN_TANH, dy_array, y_array, 0, out)
 
@@ -495,7 +495,7 @@ def gelu(x, *, approximate="none", out=None):
     >>> fastnorm.gelu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.159,  0.   ,  1.954])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(gelu_kind(approximate), x_array, 0, out)
 
 
@@ -544,7 +544,7 @@ def gelu_backward(dy, x, *, approximate="none", out=None):
     >>> fastnorm.gelu_backward(np.ones(3), x).round(3)
     array([-0.083,  0.5  ,  1.085])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     return backward(gelu_kind(approximate), dy_array, x_array, 0, out)
 
@@ -587,7 +587,7 @@ def silu(x, *, out=None):
     >>> fastnorm.silu(np.array([-1.0, 0.0, 2.0])).round(3)
     array([-0.269,  0.   ,  1.762])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     return forward(FN_SILU, x_array, 0, out)
 
 
@@ -631,6 +631,6 @@ def silu_backward(dy, x, *, out=None):
     >>> fastnorm.silu_backward(np.ones(3), x).round(3)
     array([0.072, 0.5  , 1.091])
     """
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     return backward(FN_SILU, dy_array, x_array, 0, out)

@@ -8,11 +8,11 @@ from fastnorm._activations cimport FN_NO_ACTIVATION
 from fastnorm._arguments cimport (
     Layout,
     as_finite,
+    as_input,
     as_input_like_x,
     as_number,
     as_parameter,
     as_statistic,
-    as_stored_input,
     cut,
     data_or_null,
     new_features,
@@ -154,7 +154,7 @@ def add_layer_norm(
     (array([[-1.019, -0.34 ,  1.359]]), array([[1., 3., 8.]]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray residual_array = as_input_like_x(residual, "residual", x_array)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
@@ -239,7 +239,7 @@ def add_layer_norm_backward(dy, dsum, sum, mean, rstd, gamma=None, *, p=0.0, key
     (array([[1.229, 0.656, 1.115]]), True, None, array([1., 0., 0.]))
     """
     cdef Layout layout
-    cdef cnp.ndarray sum_array = as_stored_input(sum, "sum")
+    cdef cnp.ndarray sum_array = as_input(sum, "sum")
     cut(sum_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", sum_array)
     cdef cnp.ndarray dsum_array = None if dsum is None else as_input_like_x(dsum, "dsum", sum_array)
@@ -334,7 +334,7 @@ def add_rms_norm(
     (array([[0.849, 1.131]]), array([[3., 4.]]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray residual_array = as_input_like_x(residual, "residual", x_array)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
@@ -413,7 +413,7 @@ def add_rms_norm_backward(dy, dsum, sum, rstd, gamma=None, *, p=0.0, key=None, a
     (array([[ 0.181, -0.136]]), None)
     """
     cdef Layout layout
-    cdef cnp.ndarray sum_array = as_stored_input(sum, "sum")
+    cdef cnp.ndarray sum_array = as_input(sum, "sum")
     cut(sum_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", sum_array)
     cdef cnp.ndarray dsum_array = None if dsum is None else as_input_like_x(dsum, "dsum", sum_array)

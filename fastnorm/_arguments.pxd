@@ -21,7 +21,6 @@ cdef fn_storage storage_of(cnp.ndarray a) noexcept
 cdef int check_not_0d(cnp.ndarray a, str name) except -1
 cdef bint is_plain_input(object a) noexcept
 cdef cnp.ndarray as_input(object a, str name)
-cdef cnp.ndarray as_stored_input(object a, str name)
 cdef cnp.ndarray as_input_like_x(object a, str name, cnp.ndarray x)
 cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *layout)
 cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows)

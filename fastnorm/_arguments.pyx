@@ -94,7 +94,8 @@ cdef cnp.ndarray as_array(object a, str name):
     cdef cnp.ndarray result = np.asarray(a)
     kind = result.dtype.kind
     if (kind not in "fiub" or cnp.PyArray_TYPE(result) == cnp.NPY_LONGDOUBLE) and not is_half(result):
-        raise TypeError(f"{name} has dtype {result.dtype}, expected float32, float64, integers or booleans")
+        raise TypeError(
+            f"{name} has dtype {result.dtype}, expected float16, bfloat16, float32, float64, integers or booleans")
     return result
 
 
@@ -140,29 +141,15 @@ cdef bint is_plain_input(object a) noexcept:
 
 
 cdef cnp.ndarray as_input(object a, str name):
-    """x: at least 1-d, float32 or float64; integers and booleans become float64."""
-    cdef cnp.ndarray array
-    cdef int typenum
-    if is_plain_input(a):
-        return <cnp.ndarray>a
-    array = as_array(a, name)
-    check_not_0d(array, name)
-    typenum = cnp.PyArray_TYPE(array)
-    if is_half(array):
-        raise TypeError(f"{name} has dtype {array.dtype}, which is not supported yet; expected float32 or float64")
-    return plain(array, cnp.NPY_FLOAT if typenum == cnp.NPY_FLOAT else cnp.NPY_DOUBLE)
-
-
-cdef cnp.ndarray as_stored_input(object a, str name):
-    """x where half precision is taken, too: float16 and bfloat16 stay what they are."""
+    """x: at least 1-d, of half precision, float32 or float64; integers and booleans become float64."""
     cdef cnp.ndarray array
     if is_plain_input(a):
         return <cnp.ndarray>a
     array = as_array(a, name)
-    if not is_half(array):
-        return as_input(array, name)
     check_not_0d(array, name)
-    return plain(array, cnp.PyArray_TYPE(array))
+    if is_half(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT:
+        return plain(array, cnp.PyArray_TYPE(array))
+    return plain(array, cnp.NPY_DOUBLE)
 
 
 cdef bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
@@ -382,7 +369,7 @@ cdef Py_ssize_t run_of(cnp.ndarray a) noexcept:
 
 
 cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *run):
-    """x as as_stored_input has it, and its layout; or, with run set, a as it is in channels-first memory."""
+    """x as as_input has it, and its layout; or, with run set, a as it is in channels-first memory."""
     cdef cnp.ndarray array
     run[0] = 0
     if cnp.PyArray_CheckExact(a) and not PyArray_ISCARRAY_RO(<cnp.ndarray>a):
@@ -390,7 +377,7 @@ cdef cnp.ndarray as_channels(object a, object axis, Layout *layout, Py_ssize_t *
         if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE:
             run[0] = run_of(array)
     if not run[0]:
-        array = as_stored_input(a, "x")
+        array = as_input(a, "x")
         cut(array, axis, layout)
         return array
     cut(array, axis, layout)

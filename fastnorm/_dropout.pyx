@@ -5,7 +5,7 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport isfinite
 from libc.stdint cimport uint32_t
 
-from fastnorm._arguments cimport as_double, as_stored_input, check_out, deliver, place_result, storage_of
+from fastnorm._arguments cimport as_double, as_input, check_out, deliver, place_result, storage_of
 from fastnorm._core cimport FN_FLOAT32, FN_FLOAT64, drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "dropout.h" nogil:
@@ -68,7 +68,7 @@ cdef int set_key(fn_dropout_key *to, object key, double p) except -1:
 
 cdef object apply(object x, str name, object p, object key, object out, bint return_mask):
     """key: (seed, offset), checked, or a generator."""
-    cdef cnp.ndarray x_array = as_stored_input(x, name)
+    cdef cnp.ndarray x_array = as_input(x, name)
     cdef double probability = as_probability(p)
     check_out(out, x_array)
     cdef cnp.ndarray y = place_result(out, x_array, None, None, None, None)

@@ -5,8 +5,8 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_group_statistic, as_groups, as_input_like_x, as_number, as_parameter, as_statistic_of_any_groups,
-    as_stored_input, check_out, cut_samples, data_or_null, deliver, new_features, new_groups, place_result)
+    Layout, as_group_statistic, as_groups, as_input, as_input_like_x, as_number, as_parameter, as_statistic_of_any_groups,
+    check_out, cut_samples, data_or_null, deliver, new_features, new_groups, place_result)
 from fastnorm._core cimport drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "groupnorm.h" nogil:
@@ -83,7 +83,7 @@ cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, obje
 cdef object backward(object dy, object x, object mean, object rstd, object gamma, object out, bint of_channels):
     """of_channels: every channel is a group."""
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut_samples(x_array, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array
@@ -172,7 +172,7 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     array([[-1.,  1., -1.,  1.]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut_samples(x_array, &layout)
     return forward(x_array, &layout, as_groups(groups, x_array), gamma, beta, eps, out, return_stats)
 
@@ -284,7 +284,7 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
             [ 1.,  1.]]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut_samples(x_array, &layout)
     return forward(x_array, &layout, layout.features, gamma, beta, eps, out, return_stats)
 

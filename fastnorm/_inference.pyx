@@ -6,7 +6,7 @@ from libc.math cimport HUGE_VAL
 
 from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, check_out, cut, data_or_null, deliver,
+    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
     new_features, new_like, place_result)
 from fastnorm._batchnorm cimport (
     as_residual, finish_of, fn_batchnorm_drivers, fn_batchnorm_inference, fn_batchnorm_inference_bwd, fn_channels_first,
@@ -168,7 +168,7 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
     """
     cdef Layout layout
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)

@@ -6,7 +6,7 @@ from libc.math cimport HUGE_VAL
 
 from fastnorm._activations cimport FN_LEAKY_RELU, as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, as_where, check_out, cut, data_or_null,
+    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, as_where, check_out, cut, data_or_null,
     deliver, new_features, new_rows, place_result)
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
@@ -95,7 +95,7 @@ def layer_norm(
            [0., 0.]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
@@ -196,7 +196,7 @@ def layer_norm_backward(
     (array([[ 0.229, -0.344,  0.115]]), None, array([1., 0., 0.]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, True)

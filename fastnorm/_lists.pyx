@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdlib cimport qsort
 
 from fastnorm._arguments cimport (
-    as_stored_input,
+    as_input,
     check_not_0d,
     check_result,
     check_written,
@@ -45,19 +45,19 @@ cdef str name_at(object given, str name, Py_ssize_t i):
 # ---- checks -----------------------------------------------------------------------------------------------------------
 
 cdef bint is_plain(object a) noexcept:
-    """Whether a is what as_stored_input gives."""
+    """Whether a is what as_input gives."""
     return is_plain_input(a) or (
         cnp.PyArray_CheckExact(a) and PyArray_ISCARRAY_RO(<cnp.ndarray>a) and cnp.PyArray_NDIM(<cnp.ndarray>a) > 0
         and storage_of(<cnp.ndarray>a) != FN_REAL)
 
 
 cdef list as_inputs(object given, str name):
-    """Arrays that are read, each as as_stored_input has it."""
+    """Arrays that are read, each as as_input has it."""
     cdef list items = listed(given)
     cdef Py_ssize_t i
     for i in range(len(items)):
         if not is_plain(items[i]):
-            items[i] = as_stored_input(items[i], name_at(given, name, i))
+            items[i] = as_input(items[i], name_at(given, name, i))
     return items
 
 

@@ -5,7 +5,7 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_finite, as_input_like_x, as_number, as_parameter, as_statistic, as_stored_input, check_out, cut,
+    Layout, as_finite, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut,
     data_or_null, deliver, new_features, new_rows, place_result)
 from fastnorm._core cimport drivers_of, finish, fn_dtype, release_if_long
 
@@ -79,7 +79,7 @@ def rms_norm(x, gamma=None, *, axis=-1, eps=1e-5, offset=0.0, out=None, return_s
            [0.849, 1.131]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
@@ -159,7 +159,7 @@ def rms_norm_backward(dy, x, rstd, gamma=None, *, axis=-1, offset=0.0, out=None)
     (array([[ 0.181, -0.136]]), array([0.849, 0.   ]))
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_stored_input(x, "x")
+    cdef cnp.ndarray x_array = as_input(x, "x")
     cut(x_array, axis, &layout)
     cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, True)

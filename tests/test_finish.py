@@ -113,6 +113,23 @@ def test_past_the_cache(shape, dtype):
 
 
 @dtypes
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_past_the_cache_from_within_a_line(activation, dtype):
+    # of rows of whole lines: they begin at the first line of the result then, and so do their coefficients
+    a = arrays((70_001, 48), dtype)
+    out = np.empty(a["x"].nbytes + 64, np.uint8)
+    out = out[(40 - out.ctypes.data) % 64 :][: a["x"].nbytes].view(dtype).reshape(a["x"].shape)
+    mean, rstd = np.mean(a["x"], axis=0, dtype=np.float64), 1 / np.sqrt(a["var"])
+    for residual in (None, a["residual"]):
+        more = dict(residual=residual, activation=activation)
+        expected = fastnorm.batch_norm(a["x"], a["gamma"], a["beta"], **more)
+        assert_all([fastnorm.batch_norm(a["x"], a["gamma"], a["beta"], out=out, **more)], [expected])
+        more |= {"beta": a["beta"]}
+        expected = fastnorm.batch_norm_backward(a["dy"], a["x"], mean, rstd, a["gamma"], **more)
+        assert_all(fastnorm.batch_norm_backward(a["dy"], a["x"], mean, rstd, a["gamma"], out=out, **more), expected)
+
+
+@dtypes
 @given(m=st.integers(1, 200), c=st.integers(1, 300), seed=st.integers(0, 99))
 def test_bits_of_any_shape(dtype, m, c, seed):
     check(arrays((m, c), dtype, seed), ACTIVATIONS[seed % len(ACTIVATIONS)])

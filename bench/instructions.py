@@ -39,8 +39,9 @@ operation.call(getattr(fastnorm, operation.name), Arrays(Shape("", {shape}, BOTH
 
 
 def instructions(operation: Operation, shape: tuple[int, ...], dtype: str) -> int:
-    """Of the driver, which has the operation's name."""
-    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect={operation.name}"]
+    """Of the driver, which has the operation's name; that of dropout is its own backward."""
+    driver = "dropout" if operation.name == "dropout_backward" else operation.name
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect={driver}"]
     call = CALL.format(operation=operation.name, shape=shape, dtype=dtype)
     run = subprocess.run(
         [*valgrind, sys.executable, "-c", call], capture_output=True, text=True, check=True, cwd=Path(__file__).parent

@@ -42,7 +42,7 @@ static void range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         fn_by_blocks(&halves, first, last, apply_to_floats, arg);
 }
 
-static int apply(const fn_dropout_op *op, fn_dtype dtype)
+static int dropout(const fn_dropout_op *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
     task t = {op, dropout_kernels(dtype), fn_item_bytes(dtype)};
@@ -51,4 +51,4 @@ static int apply(const fn_dropout_op *op, fn_dtype dtype)
     return 0;
 }
 
-const fn_dropout_drivers fn_dropout = {apply};
+const fn_dropout_drivers fn_dropout = {dropout};

@@ -32,14 +32,14 @@ def _load() -> ctypes.CDLL:
 
 
 @lru_cache(maxsize=1)
-def _buffers(nbytes: int) -> list[np.ndarray]:
-    """Three arrays (no operation reads more than two or writes more than one), 64-byte aligned.
+def _buffers(nbytes: int, count: int) -> list[np.ndarray]:
+    """Arrays, 64-byte aligned.
 
     They are filled: the pages of untouched memory are all one page of zeros, which stays in the
     nearest cache and makes every machine look fast.
     """
     buffers = []
-    for _ in range(3):
+    for _ in range(count):
         memory = np.ones(nbytes // 8 + 8).view(np.uint8)
         start = -memory.ctypes.data % 64
         buffers.append(memory[start : start + nbytes])
@@ -65,11 +65,11 @@ class Limit:
 
     def _stream(self, nbytes: int, reads: int, writes: int) -> float:
         """Least seconds of one sweep, over thread counts and kinds of stores."""
-        buffers = _buffers(nbytes)
+        buffers = _buffers(nbytes, reads + writes)
         moved = nbytes * (reads + writes)
         inner = max(1, min(1000, 8_000_000 // moved))  # well under 1 ms
         repeats = 1 if moved > 30_000_000 else 2
-        arguments = (_pointers(buffers[:reads]), reads, _pointers(buffers[2 : 2 + writes]), writes)
+        arguments = (_pointers(buffers[:reads]), reads, _pointers(buffers[reads:]), writes)
         times = [
             self._probe(*arguments, nbytes, threads, streaming, inner, repeats)
             for threads in self.thread_counts

@@ -72,8 +72,7 @@ def kernels(isa, flags):
     if is_short is None:
         return [library(f"fastnorm_{isa}", sources, flags)]
     return [
-        # a name that no earlier build gave to an archive of all: ar keeps what it finds in one
-        library(f"fastnorm_{isa}_long", [source for source in sources if not is_short(source)], flags),
+        library(f"fastnorm_{isa}", [source for source in sources if not is_short(source)], flags),
         library(f"fastnorm_{isa}_short", list(filter(is_short, sources)), [*SHORT_LOOPS, *flags]),
     ]
 

@@ -465,11 +465,6 @@ static void clear_others(void *array, const unsigned char *where, ptrdiff_t m, p
         if (!where[i]) memset((char *)array + i * row_bytes, 0, (size_t)row_bytes);
 }
 
-static ptrdiff_t stored_row_bytes(ptrdiff_t c, fn_storage storage, fn_dtype dtype)
-{
-    return c * (storage == FN_REAL ? fn_item_bytes(dtype) : 2);
-}
-
 static int forward_where(fn_batchnorm_fwd op, fn_columns_source source, fn_dtype dtype)
 {
     const ptrdiff_t all = op.m;
@@ -477,14 +472,14 @@ static int forward_where(fn_batchnorm_fwd op, fn_columns_source source, fn_dtype
     if (!chosen) return -1;
     source.chosen = chosen;
     const int status = forward_of_rows(&op, &source, dtype);
-    if (status == 0) clear_others(op.y, op.where, all, stored_row_bytes(op.c, source.storage, dtype));
+    if (status == 0) clear_others(op.y, op.where, all, op.c * fn_stored_item_bytes(dtype, source.storage));
     free(chosen);
     return status;
 }
 
 static int backward_where(fn_batchnorm_bwd op, fn_columns_source source, fn_dtype dtype)
 {
-    const ptrdiff_t all = op.m, row_bytes = stored_row_bytes(op.c, source.storage, dtype);
+    const ptrdiff_t all = op.m, row_bytes = op.c * fn_stored_item_bytes(dtype, source.storage);
     ptrdiff_t *chosen = choose(op.where, all, &op.m);
     if (!chosen) return -1;
     source.chosen = chosen;

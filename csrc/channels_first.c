@@ -30,17 +30,6 @@ typedef struct {
     const fn_wide_columns *wide;
 } apply_task;
 
-static fn_coefficients coefficients_from(const apply_task *t, ptrdiff_t j)
-{
-    const ptrdiff_t at = j * t->plan->item_bytes;
-    return (fn_coefficients){(char *)t->k->center + at,
-                             (char *)t->k->scale + at,
-                             (char *)t->k->offset + at,
-                             (char *)t->k->slope + at,
-                             NULL,
-                             0};
-}
-
 /* Columns from j on up to the next whose being wide is another. */
 static ptrdiff_t alike(const apply_task *t, ptrdiff_t j, ptrdiff_t end)
 {
@@ -58,7 +47,7 @@ static void apply_runs(const apply_task *t, ptrdiff_t begin, ptrdiff_t end)
     for (ptrdiff_t next; begin < end; begin = next) {
         const ptrdiff_t j = begin % c, in = begin * run * t->plan->item_bytes;
         next = begin - j + alike(t, j, fn_min(c, j + end - begin));
-        const fn_coefficients k = coefficients_from(t, j);
+        const fn_coefficients k = fn_coefficients_from(t->k, j * t->plan->item_bytes);
         if (is_wide(t, j)) {
             next = begin + 1;
             fn_apply_wide(t->wide, t->dy ? t->dy + in : NULL, t->x + in, t->out + in, run, 1, j);
@@ -76,7 +65,7 @@ static void apply_tile(const apply_task *t, const char *dy, char *x, ptrdiff_t r
     const ptrdiff_t size = t->plan->item_bytes;
     for (ptrdiff_t j = 0, next; j < width; j = next) {
         next = alike(t, first + j, first + width) - first;
-        const fn_coefficients k = coefficients_from(t, first + j);
+        const fn_coefficients k = fn_coefficients_from(t->k, (first + j) * t->plan->item_bytes);
         if (is_wide(t, first + j)) {
             next = j + 1;
             fn_apply_wide(t->wide, t->dy ? dy + j * size : NULL, x + j * size, x + j * size, rows, width, first + j);

@@ -43,13 +43,12 @@ void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, p
 
 /* ---- the normalization ------------------------------------------------------------------------------------------- */
 
-static fn_coefficients coefficients_from(const fn_columns_result *t, ptrdiff_t j)
+fn_coefficients fn_coefficients_from(const fn_coefficients *k, ptrdiff_t bytes)
 {
-    const ptrdiff_t at = j * t->item_bytes;
-    return (fn_coefficients){(char *)t->k->center + at,
-                             (char *)t->k->scale + at,
-                             (char *)t->k->offset + at,
-                             (char *)t->k->slope + at,
+    return (fn_coefficients){(char *)k->center + bytes,
+                             (char *)k->scale + bytes,
+                             (char *)k->offset + bytes,
+                             (char *)k->slope + bytes,
                              NULL,
                              0};
 }
@@ -58,7 +57,7 @@ static fn_coefficients coefficients_from(const fn_columns_result *t, ptrdiff_t j
 static void apply_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows,
                           ptrdiff_t j, ptrdiff_t cols, int stream)
 {
-    const fn_coefficients k = coefficients_from(t, j);
+    const fn_coefficients k = fn_coefficients_from(t->k, j * t->item_bytes);
     const fn_batchnorm_kernels *kernels = t->kernels;
     if (t->scale)
         (stream ? kernels->scale_stream : kernels->scale)(dy, out, rows, t->stride, cols, &k);
@@ -126,7 +125,7 @@ void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char
 {
     const fn_activation activation = z->finish.activation;
     const int relu = activation == FN_RELU && !z->k->wide_count;
-    const fn_coefficients k = coefficients_from(z, part->column);
+    const fn_coefficients k = fn_coefficients_from(z->k, part->column * z->item_bytes);
     const ptrdiff_t some = some_of(z, part), n = some * part->cols, size = z->item_bytes;
     if (!relu && activation != FN_NO_ACTIVATION) z_tile(z, part, tile);
     for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * size) {
@@ -263,7 +262,7 @@ static int in_registers(const fn_columns_result *t)
 static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
     const ptrdiff_t in = place(t, row, column);
-    const fn_coefficients k = coefficients_from(t, column);
+    const fn_coefficients k = fn_coefficients_from(t->k, column * t->item_bytes);
     const int follows = t->finish.residual || t->finish.activation;
     if (!t->loader && follows && in_registers(t))
         t->kernels->apply_finish(t->x + in, moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,

@@ -21,6 +21,9 @@ typedef struct {
 void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, ptrdiff_t rows, ptrdiff_t stride,
                    ptrdiff_t j);
 
+/* Those of the columns that lie so many bytes further on, none of them wide. */
+fn_coefficients fn_coefficients_from(const fn_coefficients *k, ptrdiff_t bytes);
+
 typedef struct fn_columns_result {
     const fn_batchnorm_kernels *kernels;
     const fn_coefficients *k;

@@ -18,9 +18,4 @@ typedef void (*fn_floats_fn)(void *arg, ptrdiff_t first, ptrdiff_t n, float *a, 
  * they took twice the time and more. */
 void fn_by_blocks(const fn_halves *halves, ptrdiff_t begin, ptrdiff_t end, fn_floats_fn fn, void *arg);
 
-static inline ptrdiff_t fn_stored_item_bytes(fn_dtype dtype, fn_storage storage)
-{
-    return storage == FN_REAL ? fn_item_bytes(dtype) : 2;
-}
-
 #endif

@@ -15,7 +15,7 @@ ptrdiff_t fn_row_bytes(fn_row_format format) { return format.n * fn_item_bytes(f
 
 ptrdiff_t fn_stored_bytes(fn_row_format format)
 {
-    return format.storage == FN_REAL ? fn_row_bytes(format) : 2 * format.n;
+    return format.n * fn_stored_item_bytes(format.dtype, format.storage);
 }
 
 /* How many rows are taken one after the other, from the first of them at or after *row on; 0 if there is none. */

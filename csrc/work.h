@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "fastnorm.h"
+#include "half.h"
 #include "parallel.h"
 #include "tree.h"
 
@@ -35,6 +36,10 @@ enum {
 };
 
 static inline ptrdiff_t fn_item_bytes(fn_dtype dtype) { return dtype == FN_FLOAT32 ? 4 : 8; }
+static inline ptrdiff_t fn_stored_item_bytes(fn_dtype dtype, fn_storage storage)
+{
+    return storage == FN_REAL ? fn_item_bytes(dtype) : 2;
+}
 static inline double fn_value_at(const void *array, ptrdiff_t i, ptrdiff_t item_bytes)
 {
     return item_bytes == 4 ? (double)((const float *)array)[i] : ((const double *)array)[i];

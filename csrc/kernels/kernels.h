@@ -14,6 +14,8 @@
 enum {
     FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of its sums a row is fetched at most: L2 has to hold it */
     FN_HUGE_ROW_BYTES = 1 << 15,    /* rows beyond this are not taken several at a time */
+    FN_TURN_BYTES = 1 << 12,        /* of rows: how much is read before as much is written, past the cache */
+    FN_BLOCK_BYTES = 1 << 13,       /* a block in L1, for what goes past the cache by whole lines */
 };
 
 /* The name of a family's table on this ISA, which FN_TABLES in dispatch.h knows: FN_TABLE(layernorm) is fn_layernorm_avx2. */

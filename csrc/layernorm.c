@@ -162,6 +162,7 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     rows.stream = fn_rows_stream(&rows, (uintptr_t)op.dx % FN_UNIT_BYTES == 0, op.dx, op.x, op.dy);
     rows.spaces = !rows.tiled ? 0 : op.dsum ? 4 : op.activation ? 3 : 2;
     op.exact = fn_rows_taken(&rows) > FN_PLAIN_ROWS;
+    op.fetch = !rows.tiled && rows.bytes >= FN_STREAM_BYTES && fn_row_bytes(task.format) >= FN_FETCH_ROW_BYTES;
     if (op.m == 0 || op.n == 0)
         backward_of_nothing(&op, dtype);
     else

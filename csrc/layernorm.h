@@ -34,8 +34,8 @@ typedef struct {
     fn_storage storage;        /* drivers: of dy, x, dx and dsum, the rest as above */
     const unsigned char *where;
     fn_activation activation;
-    int stream; /* kernels: write dx past the cache; as above */
-    int exact;  /* kernels: add exact terms up (exact_sums.inc); as above */
+    int stream, fetch; /* kernels: write dx past the cache, fetch dy and x ahead; as above */
+    int exact;         /* kernels: add exact terms up (exact_sums.inc); as above */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with

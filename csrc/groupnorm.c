@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "exact.h"
 #include "fpenv.h"
+#include "rows.h"
 #include "slabs.h"
 #include "tree.h"
 #include "work.h"
@@ -96,25 +97,6 @@ static char *loaded_rows(const fn_columns_space *space, const fn_columns *plan)
     return (char *)(space->spare + SPARE * plan->padded);
 }
 
-/* The sums of groups about a mean that is roughly theirs. */
-static void sum_few_rows(const fwd_task *t, const char *array, const fn_columns_space *space,
-                         const fn_group_sums *groups)
-{
-    const fn_columns *plan = &t->s.plan;
-    const char *x = array;
-    if (t->s.loaded) {
-        const fn_columns_part sample = {.row = 0, .rows = plan->m, .column = 0, .cols = plan->c};
-        fn_columns_load(&t->s.loader, array, &sample, plan->c, loaded_rows(space, plan), 0);
-        x = loaded_rows(space, plan);
-    }
-    double *about = groups->rstd;
-    memset(about, 0, (size_t)plan->padded * sizeof(double));
-    t->s.kernels->deviations(x, plan->m, plan->c, about, &space->sums);
-    t->s.kernels->means(t->op, &space->sums, groups->mean, about);
-    t->s.kernels->deviations(x, plan->m, plan->c, about, &space->sums);
-    t->s.kernels->merge_sums(t->op, &space->sums, groups);
-}
-
 static void sum_rows(const fwd_task *t, const char *x, const fn_columns_space *space, const fn_group_sums *groups)
 {
     const fn_columns *plan = &t->s.plan;
@@ -145,10 +127,7 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
     double *mean = op->mean ? op->mean + i * op->groups : of_columns;
     double *rstd = op->rstd ? op->rstd + i * op->groups : groups.rstd;
     const char *x = (const char *)op->x + i * t->s.bytes;
-    if (plan->m < FN_SAMPLE_ROWS)
-        sum_few_rows(t, x, space, &groups);
-    else
-        sum_rows(t, x, space, &groups);
+    sum_rows(t, x, space, &groups);
     t->s.kernels->fwd_coefficients(op, &groups, mean, rstd, &space->sums, &space->k);
     fn_wide_columns wide = {t->s.columns, plan->m, plan->c, plan->item_bytes, NULL, NULL, op->gamma,
                             op->beta,     NULL,    NULL};
@@ -179,6 +158,76 @@ static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
     }
 }
 
+/* ---- samples of few rows: each is a row, whose sums are those of its c columns ----------------------------------- */
+
+typedef struct {
+    const fn_groupnorm_fwd *fwd; /* or */
+    const fn_groupnorm_bwd *bwd;
+    const fn_groupnorm_kernels *kernels;
+    fn_row_format format;
+} few_task;
+
+static fn_rows rows_of(ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, fn_row_format format, ptrdiff_t arrays)
+{
+    const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format);
+    return (fn_rows){.m = m,
+                     .format = format,
+                     .bytes = bytes,
+                     .work = bytes,
+                     .group = fn_ceil_div(2 * FN_SAMPLE_ROWS, p),
+                     .columns = c,
+                     .tiled = format.storage != FN_REAL};
+}
+
+static void few_fwd_tile(const void *arg, const fn_tile *t)
+{
+    const few_task *task = arg;
+    fn_groupnorm_fwd op = *task->fwd;
+    void *space = fn_tile_space(t, 0);
+    op.x = fn_tile_load(t, task->format, op.x, space);
+    op.y = fn_tile_place(t, task->format, op.y, space);
+    op.stream = t->stream && op.y != space;
+    if (op.mean) op.mean += t->begin * op.groups;
+    if (op.rstd) op.rstd += t->begin * op.groups;
+    task->kernels->few_forward(&op, 0, t->rows);
+    fn_tile_store(t, task->format, op.y, task->fwd->y);
+}
+
+static int few_rows(const fn_groupnorm_fwd *op, fn_dtype dtype)
+{
+    const few_task task = {.fwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
+    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 2);
+    rows.stream = fn_rows_stream(&rows, 1, op->y, op->x, NULL);
+    rows.spaces = rows.tiled ? 1 : 0;
+    return fn_rows_forward(&rows, few_fwd_tile, &task);
+}
+
+static void few_bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
+{
+    const few_task *task = arg;
+    const fn_column_sums total = {sums[0].hi, sums[0].lo, sums[1].hi, sums[1].lo};
+    fn_groupnorm_bwd op = *task->bwd;
+    op.dy = fn_tile_load(t, task->format, op.dy, fn_tile_space(t, 0));
+    op.x = fn_tile_load(t, task->format, op.x, fn_tile_space(t, 1));
+    op.dx = fn_tile_place(t, task->format, op.dx, fn_tile_space(t, 0));
+    op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+    op.mean += t->begin * op.groups;
+    op.rstd += t->begin * op.groups;
+    task->kernels->few_backward(&op, 0, t->rows, &total);
+    fn_tile_store(t, task->format, op.dx, task->bwd->dx);
+}
+
+static int few_rows_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
+{
+    const few_task task = {.bwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
+    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 3);
+    rows.stream = fn_rows_stream(&rows, 1, op->dx, op->x, op->dy);
+    rows.spaces = rows.tiled ? 2 : 0;
+    return fn_rows_backward(&rows, few_bwd_tile, &task, 2, (void *const[]){op->dgamma, op->dbeta});
+}
+
+/* ---- whole operations: forward */
+
 static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
@@ -188,6 +237,8 @@ static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
             op->mean[i] = 0;
             op->rstd[i] = 1 / sqrt(op->eps);
         }
+    } else if (op->p < FN_SAMPLE_ROWS) {
+        status = few_rows(op, dtype);
     } else {
         fwd_task task = {.op = op};
         status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);
@@ -303,6 +354,8 @@ static int group_norm_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
     if (op->m == 0 || op->p == 0 || op->c == 0) {
         if (op->dgamma) memset(op->dgamma, 0, gradient_bytes);
         memset(op->dbeta, 0, gradient_bytes);
+    } else if (op->p < FN_SAMPLE_ROWS) {
+        status = few_rows_backward(op, dtype);
     } else {
         bwd_task task = {.op = op};
         status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);

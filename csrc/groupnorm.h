@@ -17,6 +17,7 @@ typedef struct {
     double *mean, *rstd;       /* (m, groups); both or neither NULL */
     double eps;
     fn_storage storage; /* drivers: of x and y; kernels take reals only */
+    int stream;         /* kernels: whether y goes past the cache; y is not x then */
 } fn_groupnorm_fwd;
 
 typedef struct {
@@ -28,6 +29,7 @@ typedef struct {
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
     fn_storage storage;        /* drivers: of dy, x and dx */
+    int stream;                /* kernels: as above */
 } fn_groupnorm_bwd;
 
 /* The sums of the groups of a sample: of deviations from mean, or center + rest once they are finished. */
@@ -40,18 +42,16 @@ typedef struct {
     double mean, scale, slope, offset;
 } fn_wide_group_bwd;
 
-/* The kernels of one ISA and dtype. x, mean and rstd of operations are not looked at, but in those of a sample. */
+/* The kernels of one ISA and dtype. x, mean and rstd of operations are looked at only by those of few rows. */
 typedef struct {
+    /* Samples [begin, end) of fewer than FN_SAMPLE_ROWS rows. What the backward sums for dgamma and dbeta is added to a and
+     * to b, arrays of c doubles and a unit more; a is left alone if dgamma is NULL. */
+    void (*few_forward)(const fn_groupnorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    void (*few_backward)(const fn_groupnorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_column_sums *sums);
     /* Each of the numbers k times. */
     void (*to_columns)(const double *of_groups, ptrdiff_t groups, ptrdiff_t k, double *of_columns);
-    /* Sums of x - pivot and of its square over all rows of a sample, to arrays of whole units, which hold nothing yet. */
-    void (*deviations)(const void *x, ptrdiff_t rows, ptrdiff_t cols, const double *pivot, const fn_column_sums *out);
-    /* The mean of each group from sums about 0, and that mean once for each column. */
-    void (*means)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, double *mean, double *of_columns);
-    /* The sums of each group from those of its columns about the means of groups. */
-    void (*merge_sums)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, const fn_group_sums *out);
-    /* The same and a mean that they are about from the moments of its columns: means are center + sums->a_lo, m2 is
-     * sums->b_lo. */
+    /* The sums of each group, and a mean that they are about, from the moments of its columns: means are
+     * center + sums->a_lo, m2 is sums->b_lo. */
     void (*merge_moments)(const fn_groupnorm_fwd *op, const fn_column_sums *sums, const void *center,
                           const fn_group_sums *out);
     /* Statistics from the sums of groups, which become center, rest and rstd; the coefficients of all columns. spare are the

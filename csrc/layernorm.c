@@ -23,6 +23,7 @@ static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, cons
                      .bytes = bytes,
                      .work = bytes * (activation > FN_LEAKY_RELU ? 4 : 1), /* which take exponentials */
                      .group = FN_GROUP_ROWS,
+                     .columns = format.n,
                      .tiled = where || activation || hook || format.storage != FN_REAL};
 }
 

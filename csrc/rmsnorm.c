@@ -42,6 +42,7 @@ static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, cons
                      .bytes = bytes,
                      .work = bytes,
                      .group = FN_EXACT_ROWS,
+                     .columns = format.n,
                      .tiled = hook || format.storage != FN_REAL};
 }
 

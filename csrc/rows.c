@@ -223,7 +223,7 @@ static void add_slab(const void *context, ptrdiff_t to, ptrdiff_t from)
     const bwd_task *task = context;
     for (int i = 0; i < task->count; i++) {
         const fn_row_sum a = sum_of_slab(task, to, i), b = sum_of_slab(task, from, i);
-        fn_add_sums(a.hi, a.lo, b.hi, b.lo, task->w.rows->format.n, task->exact);
+        fn_add_sums(a.hi, a.lo, b.hi, b.lo, task->w.rows->columns, task->exact);
     }
 }
 
@@ -269,7 +269,7 @@ static void cut_slabs(bwd_task *task, ptrdiff_t taken)
 static void write_sum(const bwd_task *task, int i, void *out)
 {
     const fn_row_sum sum = sum_of_slab(task, 0, i);
-    for (ptrdiff_t j = 0; out && j < task->w.rows->format.n; j++) {
+    for (ptrdiff_t j = 0; out && j < task->w.rows->columns; j++) {
         if (task->exact)
             ((double *)out)[j] = sum.hi[j] + sum.lo[j];
         else
@@ -284,7 +284,7 @@ int fn_rows_backward(const fn_rows *rows, fn_backward_tile *tile, const void *op
     const ptrdiff_t tile_rows = fn_round_up(some, fn_min(rows->group, FN_GRADIENT_ROWS)); /* of a kernel's groups */
     task.w.rows = rows;
     cut_slabs(&task, fn_rows_taken(rows));
-    task.padded = fn_round_up(rows->format.n + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4);
+    task.padded = fn_round_up(rows->columns + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4);
     const ptrdiff_t arrays = task.slabs * count * (task.exact ? 2 : 1) + 1;
     void *block = count ? malloc((size_t)(arrays * task.padded) * sizeof(double) + FN_UNIT_BYTES) : NULL;
     int status = count && !block ? -1 : 0;

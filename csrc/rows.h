@@ -62,6 +62,7 @@ typedef struct {
     ptrdiff_t bytes;            /* of memory that are read and written, */
     ptrdiff_t work;             /* or that would be in the same time: what other threads are woken for */
     ptrdiff_t group;            /* rows that a kernel begins with are multiples of this, in a backward */
+    ptrdiff_t columns;          /* numbers of a sum over rows, in a backward */
     int tiled;                  /* else kernels take as many rows at a time as there are */
     int spaces;                 /* arrays of a tile to work with: only where tiled */
     int stream;
@@ -76,7 +77,7 @@ ptrdiff_t fn_rows_taken(const fn_rows *rows);
 /* Runs tile() over all rows. -1 if there is no memory. */
 int fn_rows_forward(const fn_rows *rows, void (*tile)(const void *op, const fn_tile *t), const void *op);
 
-/* Sums over rows, one for each of n columns, hi + lo: arrays with room for a unit that begins at the last. float32 reads
+/* Sums over rows, one for each column, hi + lo: arrays with room for a unit that begins at the last. float32 reads
  * lo, which is 0, and does not write it. */
 typedef struct {
     double *hi, *lo;

@@ -1,15 +1,17 @@
 #include "../groupnorm.h"
 #include "kernels.h"
 
+/* of no dtype */
+#include "group_sums.inc"
+
 #define FN_SOURCE "groupnorm.inc"
 #include "every_dtype.inc"
 
 #define FN_KERNELS(dtype)                                                                                              \
     {                                                                                                                  \
-        .to_columns = groupnorm_to_columns_##dtype,                                                                    \
-        .deviations = groupnorm_deviations_##dtype,                                                                    \
-        .means = groupnorm_means_##dtype,                                                                              \
-        .merge_sums = groupnorm_merge_sums_##dtype,                                                                    \
+        .few_forward = groupnorm_few_fwd_##dtype,                                                                      \
+        .few_backward = groupnorm_few_bwd_##dtype,                                                                     \
+        .to_columns = expand_f64,                                                                                      \
         .merge_moments = groupnorm_merge_moments_##dtype,                                                              \
         .fwd_coefficients = groupnorm_fwd_coefficients_##dtype,                                                        \
         .bwd_coefficients = groupnorm_bwd_coefficients_##dtype,                                                        \

@@ -9,12 +9,15 @@
 #define FN_INLINE static inline __attribute__((always_inline))
 #endif
 #define FN_NOINLINE __attribute__((noinline))
+/* Rarely called: as little code as possible. */
+#define FN_COLD __attribute__((noinline, cold))
 #define FN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 /* Into the second-level cache, for reading; any address will do. */
 #define FN_PREFETCH(p) __builtin_prefetch((const void *)(p), 0, 2)
 #else
 #define FN_INLINE static inline
 #define FN_NOINLINE
+#define FN_COLD
 #define FN_UNLIKELY(condition) (condition)
 #define FN_PREFETCH(p) ((void)(p))
 #endif

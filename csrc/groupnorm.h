@@ -45,7 +45,7 @@ typedef struct {
 /* The kernels of one ISA and dtype. x, mean and rstd of operations are looked at only by those of few rows. */
 typedef struct {
     /* Samples [begin, end) of fewer than FN_SAMPLE_ROWS rows. What the backward sums for dgamma and dbeta is added to a and
-     * to b, arrays of c doubles and a unit more; a is left alone if dgamma is NULL. */
+     * to b, arrays of c doubles and a unit more. */
     void (*few_forward)(const fn_groupnorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
     void (*few_backward)(const fn_groupnorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_column_sums *sums);
     /* Each of the numbers k times. */

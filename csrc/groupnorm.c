@@ -19,8 +19,9 @@
 FN_TABLES(batchnorm)
 FN_TABLES(groupnorm)
 
-/* Arrays of as many doubles as a sample has columns, beside its sums: those of groups, mean and rstd of columns. */
-enum { SPARE = 7, LOADED_SPARE = FN_COLUMN_SAMPLES / 2 }; /* and rows of floats that are loaded */
+/* Arrays of as many doubles as a sample has columns, beside its sums: those of groups, mean and rstd of columns, gamma and
+ * beta where there are none. */
+enum { SPARE = 9, LOADED_SPARE = FN_COLUMN_SAMPLES / 2 }; /* and rows of floats that are loaded */
 
 /* How an operation is cut, and what is worked with. */
 typedef struct {
@@ -72,7 +73,19 @@ static void place(const sample_plan *s, ptrdiff_t slab, fn_columns_space *space)
     fn_columns_place(space, &s->plan, spare_of(s), first + (s->spaces ? slab * s->space : 0));
 }
 
-/* The arrays of groups in a space; two more follow. */
+/* gamma or beta, or so many times what they stand for. */
+static const void *parameter(const void *given, double value, const fn_columns *plan, double *spare)
+{
+    for (ptrdiff_t j = 0; !given && j < plan->c; j++) {
+        if (plan->item_bytes == 8)
+            spare[j] = value;
+        else
+            ((float *)spare)[j] = (float)value;
+    }
+    return given ? given : spare;
+}
+
+/* The arrays of groups in a space; four more follow. */
 static fn_group_sums group_sums(const fn_columns_space *space, const fn_columns *plan)
 {
     double *d = space->spare;
@@ -150,11 +163,16 @@ static void fwd_sample(const fwd_task *t, ptrdiff_t i, fn_columns_space *space)
 static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const fwd_task *t = arg;
+    const fn_groupnorm_fwd *given = t->op;
+    fn_groupnorm_fwd op = *given;
+    const fwd_task task = {&op, t->s};
     fn_columns_space space;
     for (ptrdiff_t slab = begin; slab < end; slab++) {
         const ptrdiff_t first = slab * t->s.slab_samples, last = fn_min(first + t->s.slab_samples, t->s.samples);
         place(&t->s, slab, &space);
-        for (ptrdiff_t i = first; i < last; i++) fwd_sample(t, i, &space);
+        op.gamma = parameter(given->gamma, 1, &t->s.plan, space.spare + 7 * t->s.plan.padded);
+        op.beta = parameter(given->beta, 0, &t->s.plan, space.spare + 8 * t->s.plan.padded);
+        for (ptrdiff_t i = first; i < last; i++) fwd_sample(&task, i, &space);
     }
 }
 
@@ -320,13 +338,18 @@ static void bwd_sample(const bwd_task *t, ptrdiff_t i, fn_columns_space *space, 
 static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const bwd_task *t = arg;
+    const fn_groupnorm_bwd *given = t->op;
+    fn_groupnorm_bwd op = *given;
+    bwd_task task = *t;
     fn_columns_space space;
+    task.op = &op;
     for (ptrdiff_t slab = begin; slab < end; slab++) {
         const ptrdiff_t first = slab * t->s.slab_samples, last = fn_min(first + t->s.slab_samples, t->s.samples);
         const fn_column_sums total = total_of(t, slab);
         place(&t->s, slab, &space);
         memset(total.a, 0, (size_t)(4 * t->padded) * sizeof(double));
-        for (ptrdiff_t i = first; i < last; i++) bwd_sample(t, i, &space, &total);
+        op.gamma = parameter(given->gamma, 1, &t->s.plan, space.spare + 7 * t->s.plan.padded);
+        for (ptrdiff_t i = first; i < last; i++) bwd_sample(&task, i, &space, &total);
         fn_slab_done(t->waiting, t->s.slabs, slab, add_slab, t);
     }
 }

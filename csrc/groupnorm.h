@@ -42,7 +42,8 @@ typedef struct {
     double mean, scale, slope, offset;
 } fn_wide_group_bwd;
 
-/* The kernels of one ISA and dtype. x, mean and rstd of operations are looked at only by those of few rows. */
+/* The kernels of one ISA and dtype. x, mean and rstd of operations are looked at only by those of few rows, which are also
+ * the only ones that take NULL for gamma and beta. */
 typedef struct {
     /* Samples [begin, end) of fewer than FN_SAMPLE_ROWS rows. What the backward sums for dgamma and dbeta is added to a and
      * to b, arrays of c doubles and a unit more. */

@@ -204,14 +204,17 @@ cdef cnp.ndarray as_parameter(object a, str name, cnp.ndarray x, const Layout *l
     return plain(array, layout.typenum)
 
 
-cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows):
-    """mean, rstd or a running statistic that is only read, as float64: one number a row, or one a feature."""
-    cdef cnp.ndarray array
+cdef cnp.ndarray as_floats(object a, str name):
+    """What `as_array` gives, at once of an array of float32 or float64."""
     if cnp.PyArray_CheckExact(a) and (cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_DOUBLE
                                       or cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_FLOAT):
-        array = <cnp.ndarray>a
-    else:
-        array = as_array(a, name)
+        return <cnp.ndarray>a
+    return as_array(a, name)
+
+
+cdef cnp.ndarray as_statistic(object a, str name, cnp.ndarray x, const Layout *layout, bint of_rows):
+    """mean, rstd or a running statistic that is only read, as float64: one number a row, or one a feature."""
+    cdef cnp.ndarray array = as_floats(a, name)
     if of_rows:
         if not has_shape(array, layout.axis, cnp.PyArray_DIMS(x)):
             raise wrong_shape(array, name, (<object>x).shape[:layout.axis], leading(x, layout))
@@ -305,14 +308,19 @@ cdef Py_ssize_t as_groups(object value, cnp.ndarray x) except -1:
             value = operator.index(value)
         except TypeError:
             raise TypeError(f"groups is {value!r} of type {type_of(value)}, expected an integer") from None
-    if value < 1 or channels % value or value > sys.maxsize:
+    cdef Py_ssize_t groups
+    try:
+        groups = value
+    except OverflowError:
+        groups = 0
+    if groups < 1 or channels % groups:
         raise ValueError(f"groups is {value}, expected a divisor of {channels} = x.shape[-1]")
-    return value
+    return groups
 
 
 cdef cnp.ndarray as_group_statistic(object a, str name, cnp.ndarray x, Py_ssize_t groups):
     """mean or rstd of so many groups of each sample, as float64."""
-    cdef cnp.ndarray array = as_array(a, name)
+    cdef cnp.ndarray array = as_floats(a, name)
     cdef cnp.npy_intp[2] dims
     dims[0] = cnp.PyArray_DIM(x, 0)
     dims[1] = groups
@@ -323,7 +331,7 @@ cdef cnp.ndarray as_group_statistic(object a, str name, cnp.ndarray x, Py_ssize_
 
 cdef cnp.ndarray as_statistic_of_any_groups(object a, str name, cnp.ndarray x):
     """The same where it is what says how many groups there are."""
-    cdef cnp.ndarray array = as_array(a, name)
+    cdef cnp.ndarray array = as_floats(a, name)
     cdef Py_ssize_t samples = cnp.PyArray_DIM(x, 0), channels = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1), groups = 0
     if cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) == samples:
         groups = cnp.PyArray_DIM(array, 1)

@@ -54,7 +54,7 @@ static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, p
     s->bytes = p * c * fn_stored_element_bytes(&s->loader);
     const ptrdiff_t real_bytes = p * c * s->plan.item_bytes; /* halves are cut as the floats that they stand for */
     /* with fewer rows, slabs would take more memory to work with than they have data */
-    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / (2 * FN_SAMPLE_ROWS));
+    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / (32));
     const ptrdiff_t most = real_bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
     s->slab_samples = fn_ceil_div(m, fn_max(1, most));
     s->slabs = fn_ceil_div(m, s->slab_samples);
@@ -192,7 +192,7 @@ static fn_rows rows_of(ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, fn_row_format form
                      .format = format,
                      .bytes = bytes,
                      .work = bytes,
-                     .group = fn_ceil_div(2 * FN_SAMPLE_ROWS, p),
+                     .group = fn_ceil_div(32, p),
                      .columns = c,
                      .tiled = format.storage != FN_REAL};
 }

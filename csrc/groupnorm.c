@@ -54,7 +54,7 @@ static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, p
     s->bytes = p * c * fn_stored_element_bytes(&s->loader);
     const ptrdiff_t real_bytes = p * c * s->plan.item_bytes; /* halves are cut as the floats that they stand for */
     /* with fewer rows, slabs would take more memory to work with than they have data */
-    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / (32));
+    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / FN_SAMPLE_SLAB_ROWS);
     const ptrdiff_t most = real_bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
     s->slab_samples = fn_ceil_div(m, fn_max(1, most));
     s->slabs = fn_ceil_div(m, s->slab_samples);
@@ -192,7 +192,7 @@ static fn_rows rows_of(ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, fn_row_format form
                      .format = format,
                      .bytes = bytes,
                      .work = bytes,
-                     .group = fn_ceil_div(32, p),
+                     .group = fn_ceil_div(FN_SAMPLE_SLAB_ROWS, p),
                      .columns = c,
                      .tiled = format.storage != FN_REAL};
 }
@@ -205,6 +205,7 @@ static void few_fwd_tile(const void *arg, const fn_tile *t)
     op.x = fn_tile_load(t, task->format, op.x, space);
     op.y = fn_tile_place(t, task->format, op.y, space);
     op.stream = t->stream && op.y != space;
+    op.fetch = op.y != space && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
     if (op.mean) op.mean += t->begin * op.groups;
     if (op.rstd) op.rstd += t->begin * op.groups;
     task->kernels->few_forward(&op, 0, t->rows);
@@ -229,6 +230,7 @@ static void few_bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *su
     op.x = fn_tile_load(t, task->format, op.x, fn_tile_space(t, 1));
     op.dx = fn_tile_place(t, task->format, op.dx, fn_tile_space(t, 0));
     op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+    op.fetch = op.dx != fn_tile_space(t, 0) && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
     op.mean += t->begin * op.groups;
     op.rstd += t->begin * op.groups;
     task->kernels->few_backward(&op, 0, t->rows, &total);

@@ -18,6 +18,7 @@ typedef struct {
     double eps;
     fn_storage storage; /* drivers: of x and y; kernels take reals only */
     int stream;         /* kernels: whether y goes past the cache; y is not x then */
+    int fetch;          /* kernels: whether x comes from memory */
 } fn_groupnorm_fwd;
 
 typedef struct {
@@ -29,7 +30,7 @@ typedef struct {
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
     fn_storage storage;        /* drivers: of dy, x and dx */
-    int stream;                /* kernels: as above */
+    int stream, fetch;         /* kernels: as above */
 } fn_groupnorm_bwd;
 
 /* The sums of the groups of a sample: of deviations from mean, or center + rest once they are finished. */

@@ -25,7 +25,7 @@ backward = pytest.mark.parametrize("op", [op for op in GROUPED if "dy" in op.dat
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 # One position, few, just those from which on columns have moments, folded channels, slabs in a sample.
-SHAPES = [(5, 36), (3, 1, 16), (4, 2, 12), (2, 15, 33), (2, 16, 33), (3, 49, 30), (2, 5, 8, 24), (2, 300, 6)]
+SHAPES = [(5, 36), (3, 1, 16), (4, 2, 12), (2, 15, 33), (2, 63, 33), (2, 64, 33), (3, 8, 9, 30), (2, 5, 8, 24), (2, 300, 6)]
 SHAPES += [(1, 2100, 64)]
 SIZES = [*range(1, 21), 31, 32, 33, 48, 63, 64, 65, 96, 100, 127, 128, 130, 255, 256, 260, 513, 1030]
 
@@ -128,7 +128,7 @@ def test_dgamma_of_many_samples_that_cancel(op, dtype, rng):
 def test_constant_data_give_exactly_beta(dtype, isa, rng):
     beta = rng.standard_normal(30).astype(dtype)
     for value in (0.1, -1e6 / 3, 1e25):
-        for p in (1, 7, 15, 16, 77):
+        for p in (1, 7, 16, 49, 63, 64, 77):
             x = np.full((3, p, 30), value, dtype)
             for groups in every_number_of_groups(30):
                 y = fastnorm.group_norm(x, beta=beta, groups=groups, eps=1e-12)
@@ -164,9 +164,9 @@ def test_backward_is_the_gradient_of_forward(op, shape, rng):
 
 @operations
 @dtypes
-@pytest.mark.parametrize("p", [1, 2, 3, 4, 5, 9, 15, 16, 17, 33, 49, 300])
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 5, 9, 16, 33, 49, 63, 64, 65, 300])
 def test_isas_agree(op, dtype, p, rng):
-    for c in SIZES if p < 40 else SIZES[::3]:
+    for c in SIZES if p < 20 else SIZES[::3]:
         arguments = arguments_for(op, (3, p, c), dtype, rng)
         for groups in dict.fromkeys((1, groups_of(c), c)):
             arguments = with_groups(op, arguments, groups)
@@ -179,7 +179,7 @@ def test_isas_agree(op, dtype, p, rng):
 
 @operations
 @dtypes
-@pytest.mark.parametrize("shape", [(70, 1000, 48), (1, 70_001, 12), (3, 4100, 130), (40_000, 1, 96)])
+@pytest.mark.parametrize("shape", [(70, 1000, 48), (1, 70_001, 12), (3, 4100, 130), (40_000, 1, 96), (700, 15, 513)])
 def test_threads_and_isas_agree_on_large_arrays(op, dtype, shape, rng):
     arguments = arguments_for(op, shape, dtype, rng)
     with using("baseline"), fastnorm.threads(1):
@@ -194,7 +194,7 @@ def test_threads_and_isas_agree_on_large_arrays(op, dtype, shape, rng):
 @dtypes
 def test_a_sample_is_the_same_alone_and_among_others(op, dtype, isa, rng):
     of_samples = {*op.data, *op.parameters, *op.outputs} - {"gamma", "beta", "dgamma", "dbeta"}
-    for p, c in [(1, 40), (2, 33), (15, 12), (16, 96), (49, 64), (300, 6), (2100, 64)]:
+    for p, c in [(1, 40), (2, 33), (15, 12), (63, 12), (64, 96), (49, 64), (300, 6), (2100, 64)]:
         arguments = arguments_for(op, (7, p, c), dtype, rng)
         expected = op(arguments)
         for first, last in [(0, 1), (2, 3), (6, 7), (1, 5)]:
@@ -255,7 +255,7 @@ def test_any_layout_of_out(op, dtype, layout, rng):
 @operations
 @dtypes
 def test_in_place_and_at_any_offset(op, dtype, isa, rng):
-    for shape in [(5, 30), (3, 7, 33), (4, 49, 32), (3, 300, 6), (70, 800, 64)]:
+    for shape in [(5, 30), (3, 7, 33), (4, 49, 32), (3, 65, 32), (3, 300, 6), (70, 800, 64), (9000, 7, 60)]:
         arguments = tame_arguments_for(op, shape, dtype, rng)
         expected = op(arguments)
         for name in op.data:
@@ -294,7 +294,7 @@ def test_empty_arrays(op, dtype, shape, isa, rng):
 @operations
 @dtypes
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("p", [1, 9, 40])
+@pytest.mark.parametrize("p", [1, 9, 70])
 def test_a_bad_number_spoils_its_own_group_alone(op, dtype, bad, p, isa, rng):
     arguments = tame_arguments_for(op, (4, p, 12), dtype, rng)
     clean, width = op(arguments), 1 if op.name.startswith("instance") else 12 // groups_of(12)

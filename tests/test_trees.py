@@ -6,10 +6,11 @@
 import numpy as np
 import pytest
 
+import fastnorm
 from support import tree_sums, trees
 from support.arrays import DTYPES, assert_same_bits, draw, hostile
 from support.isas import ISAS, using
-from support.operations import BY_NAME, OPERATIONS
+from support.operations import BY_NAME, GROUPED, OPERATIONS
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -50,6 +51,16 @@ SLABS = [(m + k, c) for m in (128, 256) for k, c in ((-1, 512), (-1, 1031), (0, 
 SLABS += [(383, 600), (384, 600), (300, 511), (1023, 513)]
 # Few rows, but many slices of columns; from 4096 on the last one may be narrow enough to be folded, were it an array.
 WIDE = [(8, 5000), (3, 2050), (1, 4100), (17, 1537), (70, 1025), (33, 4097), (77, 4196), (40, 4104), (64, 4350)]
+
+# Samples: rows around fours and where they are no longer few; channels around units, quads, strips and blocks of eight
+# doubles, and of groups that are all of them or 1, 2, ... of them.
+FEW = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 31, 49, trees.FEW_ROWS - 1]
+MORE = [trees.FEW_ROWS + k for k in (0, 1, 2, 13, 64, 200)] + [1023, 3000]
+GROUPED_CHANNELS = [*range(1, 34), 40, 48, 60, 63, 64, 66, 72, 96, 120, 128, 130, 252, 256, 258, 384, 510, 512, 513, 516]
+GROUPED_CHANNELS += [600, 1030, 1536, 2064]
+# Slabs of samples: two, three and more, and just not; samples of 2 MB, and just less.
+SAMPLES = [(64, 2, 512), (63, 2, 516), (100, 9, 300), (900, 1, 300), (70, 64, 60), (33, 100, 128), (40, 70, 96)]
+SAMPLES += [(3, 1024, 512), (3, 1023, 512), (17, 40, 4100), (2, 3, 9000)]
 
 ROW_OPERATIONS = ["layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"]
 CHANNEL_OPERATIONS = ["batch_norm", "batch_norm_inference", "batch_norm_backward", "batch_norm_inference_backward"]
@@ -142,6 +153,31 @@ def check(name, seed, shapes, dtype, same_kinds=None):
             assert_same_bits(results, expected, f"{isa}, {shape}, {kinds}, eps {eps}, without {missing}")
 
 
+def check_samples(name, seed, shapes, dtype, same_kinds=None):
+    """The same for (m, p, c), with every number of groups in turn that the drawn one allows."""
+    op, tree = BY_NAME[name], getattr(trees, name)
+    for rng, shape, drawn, eps, missing in draws(seed, shapes):
+        kinds = same_kinds or drawn
+        flat = (shape[0] * shape[1], shape[2])
+        x, dy = (data(kind, rng, flat, dtype).reshape(shape) for kind in kinds)
+        arguments = op.draw(x, -1, rng, dy, eps)
+        groups = int(rng.choice([n for n in range(1, shape[2] + 1) if shape[2] % n == 0]))
+        if name == "group_norm":
+            arguments["groups"] = groups
+        if name == "group_norm_backward":
+            statistics = fastnorm.group_norm(x, groups=groups, eps=eps, return_stats=True)[1:]
+            arguments |= dict(zip(("mean", "rstd"), statistics, strict=True))
+        for parameter in ("gamma", "beta"):
+            if missing in (parameter, "both") and parameter in arguments:
+                arguments[parameter] = None
+        expected = expect(op, tree, arguments)
+        for isa in ISAS:
+            with using(isa):
+                results = op(arguments)
+            results = {output: results[output] for output in op.outputs}
+            assert_same_bits(results, expected, f"{isa}, {shape}, {groups} groups, {kinds}, eps {eps}, without {missing}")
+
+
 @np.errstate(all="ignore")
 def expect(op, tree, arguments):
     leave_out = {"axis", "return_stats", "momentum", *op.updated}
@@ -209,6 +245,32 @@ def test_samples_that_mislead(name, dtype):
     shapes = [(40, 40), (65, 300), (300, 65), (700, 17), (17, 1500), (2100, 63), (150, 1031), (5003, 31)]
     check(name, 13, 2 * shapes[:5] + shapes, dtype, ("misleading", "misleading_dy"))
     check(name, 14, shapes[:6], dtype, ("mean_1e3", "misleading_dy"))
+
+
+grouped = pytest.mark.parametrize("name", [op.name for op in GROUPED])
+
+
+@dtypes
+@grouped
+def test_samples(name, dtype):
+    shapes = [(3, p, c) for c, p in paired(18, GROUPED_CHANNELS, FEW, 3)]
+    shapes += [(2, p, c) for c, p in paired(19, GROUPED_CHANNELS, MORE)]
+    check_samples(name, 20, shapes, dtype)
+
+
+@dtypes
+@grouped
+def test_slabs_of_samples(name, dtype):
+    check_samples(name, 21, SAMPLES if name.endswith("backward") else SAMPLES[-4:], dtype)
+    if name.endswith("backward"):
+        check_samples(name, 22, SAMPLES[:7], dtype, ("twins", "cancelling"))
+
+
+@grouped
+def test_every_size_of_numbers_in_samples(name):
+    shapes = [(20, 5, 40), (30, 1, 96), (4, 64, 36), (3, 200, 48)]
+    for seed, kinds in ((23, ("row_scales", "row_scales")), (24, ("column_scales", "normal"))):
+        check_samples(name, seed, 4 * shapes, np.float32, kinds)
 
 
 @pytest.mark.parametrize("name", [op.name for op in OPERATIONS])

@@ -306,6 +306,10 @@ class Exact:
         hi, lo = two_sum(self.hi, other.hi)
         return Exact(self.real, hi, lo + (self.lo + other.lo))
 
+    @property
+    def total(self):
+        return self.hi if self.real == np.float32 else self.hi + self.lo
+
     def __len__(self):
         return len(self.hi)
 

@@ -6,19 +6,26 @@ import numpy as np
 
 from support.tree_sums import (
     Accumulator,
+    Exact,
     Plan,
+    block,
     column_pivot,
     exact_sum,
     f64,
+    finish,
     gradient_terms,
     group,
+    in_order,
     in_pairs,
     inverse,
     lane_sum,
     moments,
+    pair_times,
     round_up,
     row_pivot,
     row_sum,
+    two_product,
+    two_sum,
 )
 
 # ---- LayerNorm forward -----------------------------------------------------------------------------------------------
@@ -88,8 +95,8 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     return affine(x, center, rest, running_mean, inverse_root(running_var, eps), gamma, beta)
 
 
-def affine(x, center, rest, mean, rstd, gamma, beta):
-    """y."""
+def affine(x, center, rest, mean, rstd, gamma, beta, hidden=False):
+    """y; hidden: a factor of 0 hides none of the numbers before it."""
     real = x.dtype
     factor = rstd if gamma is None else rstd * f64(gamma)
     beta = f64(0) if beta is None else f64(beta)
@@ -97,6 +104,7 @@ def affine(x, center, rest, mean, rstd, gamma, beta):
     y = (x - center) * factor.astype(real) + offset
     if real == np.float32:
         gamma = f64(1) if gamma is None else f64(gamma)
+        factor = np.where(hidden & (factor == 0), rstd, factor)
         w = ~(fits(factor) & below(center) & below(offset))
         y[:, w] = ((f64(x) - mean) * rstd * gamma + beta)[:, w]
     return y
@@ -288,3 +296,180 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
         dx[:, w] = (f64(dy) * factor)[:, w]
     dgamma = None if gamma is None else (sum_dy_e * rstd).astype(real)
     return dx, dgamma, sum_dy.astype(real)
+
+
+# ---- GroupNorm and InstanceNorm --------------------------------------------------------------------------------------
+# x and dy: (m, ..., c). Groups of columns of a sample are rows of (groups, k).
+
+
+FEW_ROWS = 64
+"""Samples of fewer rows are summed in double."""
+
+
+def group_sum(terms, groups):
+    """Of a term of each column, (c,) or (m, c): (groups,) or (m, groups)."""
+    of_groups = np.moveaxis(f64(terms).reshape(*terms.shape[:-1], groups, -1), -1, 0)
+    return 0 + block(of_groups) if len(of_groups) <= 512 else row_sum(of_groups)
+
+
+def fours(terms):
+    """Terms of each row, (p, ...); what adds them is theirs."""
+    return in_order([in_order([terms[i] for i in range(j, min(j + 4, len(terms)))]) for j in range(0, len(terms), 4)])
+
+
+def samples_of(x):
+    return x.reshape(len(x), -1, x.shape[-1])
+
+
+def of_columns(a, columns):
+    """Numbers of groups, (m, groups), for each column: (m, 1, c)."""
+    return np.repeat(a, columns // a.shape[-1], axis=-1)[..., None, :]
+
+
+def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5):
+    """y, mean, rstd."""
+    real, c = x.dtype, x.shape[-1]
+    gamma = np.ones(c, real) if gamma is None else gamma
+    beta = np.zeros(c, real) if beta is None else beta
+    samples = samples_of(x)
+    if samples.shape[1] < FEW_ROWS:
+        y, mean, rstd = group_norm_of_few_rows(samples, gamma, beta, groups, eps)
+    else:
+        each = [group_norm_of_a_sample(sample, gamma, beta, groups, eps) for sample in samples]
+        y, mean, rstd = (np.stack(results) for results in zip(*each, strict=True))
+    return y.reshape(x.shape), mean, rstd
+
+
+def group_norm_of_few_rows(x, gamma, beta, groups, eps):
+    (m, p, c), real = x.shape, x.dtype
+    inv, rows = inverse(p * (c // groups)), f64(np.moveaxis(x, 1, 0))
+    pivot = x[:, 0, :: c // groups] if real == np.float32 else group_sum(fours(rows), groups) * inv
+    d = rows - f64(of_columns(pivot, c))[:, 0]
+    s1, s2 = (group_sum(fours(t), groups) for t in (d, d * d))
+    center, rest, m2 = finish(np.empty((p * (c // groups), 0), real), f64(pivot), s1, s2)
+    mean, rstd = center + rest, inverse_root(m2 * inv, eps)
+    high, low, r = (of_columns(a.astype(real), c) for a in (center, rest, rstd))
+    y = ((x - high) - low) * r * gamma + beta
+    if real == np.float32:
+        w = np.broadcast_to(of_columns(~fits(rstd), c), x.shape)
+        y[w] = ((f64(x) - of_columns(mean, c)) * of_columns(rstd, c) * f64(gamma) + f64(beta))[w]
+    return y, mean, rstd
+
+
+def group_norm_of_a_sample(x, gamma, beta, groups, eps):
+    (p, c), real = x.shape, x.dtype
+    k, n = c // groups, f64(p * (c // groups))
+    center, rest, m2 = moments(x, column_pivot(x), channel_sums, eps, pivots=1)
+    rough = group_sum(center + rest, groups) / f64(k)
+    e = (center - np.repeat(rough, k)) + rest
+    s1, s2 = group_sum(f64(p) * e, groups), group_sum(m2 + f64(p) * e * e, groups)
+    shift = s1 / n
+    m2 = s2 - s1 * shift
+    high, low = two_sum(rough, shift) if real == np.float64 else split_float32(rough + shift)
+    mean, rstd = high + low, inverse_root(np.where(m2 < 0, 0.0, m2) / n, eps)
+    given = (np.repeat(a, k) for a in (high.astype(real), low, mean, rstd))
+    return affine(x, *given, gamma, beta, hidden=True), mean, rstd
+
+
+def split_float32(v):
+    center = f64(v.astype(np.float32))
+    return center, v - center
+
+
+def instance_norm(x, gamma=None, beta=None, *, eps=1e-5):
+    """y, mean, rstd."""
+    return group_norm(x, gamma, beta, groups=x.shape[-1], eps=eps)
+
+
+def group_norm_backward(dy, x, mean, rstd, gamma=None):
+    """dx, dgamma, dbeta."""
+    real, c = x.dtype, x.shape[-1]
+    weight = np.ones(c, real) if gamma is None else gamma
+    samples = samples_of(x), samples_of(dy)
+    few = samples[0].shape[1] < FEW_ROWS
+    part = group_gradient_of_few_rows if few else group_gradient_of_samples
+    dx, weighed, sums = part(*samples, mean, rstd, weight)
+    slabs = slabs_of_few_rows(samples[0]) if few else slabs_of_samples(samples[0])
+    dgamma, dbeta = (sum_of_samples(t, slabs).astype(real) for t in (weighed, sums))
+    return dx.reshape(x.shape), None if gamma is None else dgamma, dbeta
+
+
+instance_norm_backward = group_norm_backward
+
+
+def group_gradient_of_few_rows(x, dy, mean, rstd, gamma):
+    """dx, and what each sample adds to dgamma and dbeta."""
+    (m, p, c), real = x.shape, x.dtype
+    groups = mean.shape[1]
+    inv = inverse(p * (c // groups))
+    mean_of, rstd_of = of_columns(mean, c), of_columns(rstd, c)
+    terms = gradient_terms(np.moveaxis(dy, 1, 0), np.moveaxis(x, 1, 0), mean_of[:, 0])
+    a, b = (fours(t) for t in terms)
+    s1, s2 = (group_sum(t.total * f64(gamma), groups) for t in (b, a))
+    bias, slope = rstd * (s1 * inv), rstd * (rstd * (rstd * (s2 * inv)))
+    center = mean.astype(real)
+    offset = (bias - slope * (mean - f64(center))).astype(real)
+    high, r, k, o = (of_columns(t, c) for t in (center, rstd.astype(real), slope.astype(real), offset))
+    dx = ((dy * gamma) * r - (x - high) * k) - o
+    if real == np.float32:
+        wide = ~(moderate(rstd) & below(s1) & below(s2) & fits(slope))
+        w = np.broadcast_to(of_columns(wide, c), x.shape)
+        dx[w] = wide_gradient(x, dy, mean_of, rstd_of, gamma, of_columns(slope, c), of_columns(bias, c))[w]
+        return dx, Exact(real, a.hi * rstd_of[:, 0], a.lo), b
+    return dx, Exact(real, *pair_times((a.hi, a.lo), rstd_of[:, 0])), b
+
+
+def wide_gradient(x, dy, mean, rstd, gamma, slope, bias):
+    return (f64(dy) * (f64(gamma) * rstd) - (f64(x) - mean) * slope) - bias
+
+
+def group_gradient_of_samples(x, dy, mean, rstd, gamma):
+    """The same of more rows."""
+    (m, p, c), real = x.shape, x.dtype
+    groups = mean.shape[1]
+    n, dx, parts = f64(p * (c // groups)), [], []
+    for i in range(m):
+        mean_of, rstd_of = (of_columns(s[i], c)[0] for s in (mean, rstd))
+        a, b = gradient_sums(dy[i], x[i], mean_of)
+        s1, s2 = (group_sum(t.total * f64(gamma), groups) for t in (b, a))
+        tilt, bias = rstd[i] * (rstd[i] * (rstd[i] * (s2 / n))), rstd[i] * (s1 / n)
+        tilt, bias = (of_columns(t, c)[0] for t in (tilt, bias))
+        center, factor = mean_of.astype(real), f64(gamma) * rstd_of
+        offset = (bias - tilt * (mean_of - f64(center))).astype(real)
+        result = (dy[i] * factor.astype(real) - (x[i] - center) * tilt.astype(real)) - offset
+        if real == np.float32:
+            w = ~(fits(np.where(factor == 0, rstd_of, factor)) & fits(tilt) & below(offset))
+            result[:, w] = wide_gradient(x[i], dy[i], mean_of, rstd_of, gamma, tilt, bias)[:, w]
+        dx.append(result)
+        parts.append((a, b, rstd_of))
+    weighed = [weighed_sum(real, a, r) for a, _, r in parts]
+    return np.stack(dx), weighed, [Exact(real, b.hi, b.lo) for _, b, _ in parts]
+
+
+def weighed_sum(real, a, rstd):
+    if real == np.float32:
+        return Exact(real, rstd * a.hi, a.lo)
+    p, q = two_product(rstd, a.hi)
+    return Exact(real, p, q + rstd * a.lo)
+
+
+def sum_of_samples(terms, slabs):
+    sums = []
+    for begin, end in slabs:
+        sums.append(Accumulator(terms[0].real, terms[0].hi.shape))
+        for i in range(begin, end):
+            sums[-1].add(terms[i])
+    in_pairs(sums)
+    return sums[0].total
+
+
+def slabs_of_few_rows(x):
+    m, p, c = x.shape
+    return slabs_of_rows((m, p * c), x.dtype, multiple=math.ceil(32 / p))
+
+
+def slabs_of_samples(x):
+    m, p, _ = x.shape
+    most = 1 if x[0].nbytes >= 2**21 else max(1, min(x.nbytes // 2**18, m * p // 32, 32))
+    slab = math.ceil(m / most)
+    return [(i, min(i + slab, m)) for i in range(0, m, slab)]

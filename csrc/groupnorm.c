@@ -1,6 +1,6 @@
-/* GroupNorm: samples one after the other, each as columns.c and columns_apply.c have a BatchNorm. Ranges of samples are
- * slabs, taken side by side, whose shares of dgamma and dbeta are added in pairs; of large samples there is one slab, and
- * each is cut into slabs of its own. */
+/* GroupNorm. Samples of few rows are rows to rows.c. Others are taken one after the other, each as columns.c and
+ * columns_apply.c have a BatchNorm: ranges of samples are slabs, taken side by side, whose shares of dgamma and dbeta are
+ * added in pairs; of large samples there is one slab, and each is cut into slabs of its own. */
 #include "groupnorm.h"
 
 #include <math.h>
@@ -54,7 +54,7 @@ static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, p
     s->bytes = p * c * fn_stored_element_bytes(&s->loader);
     const ptrdiff_t real_bytes = p * c * s->plan.item_bytes; /* halves are cut as the floats that they stand for */
     /* with fewer rows, slabs would take more memory to work with than they have data */
-    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / FN_SAMPLE_SLAB_ROWS);
+    const ptrdiff_t enough = fn_min(m * real_bytes / FN_SLAB_BYTES, m * p / FN_SLAB_ROWS);
     const ptrdiff_t most = real_bytes >= FN_SAMPLE_BYTES ? 1 : fn_min(FN_MAX_SLABS, enough);
     s->slab_samples = fn_ceil_div(m, fn_max(1, most));
     s->slabs = fn_ceil_div(m, s->slab_samples);
@@ -96,6 +96,78 @@ static fn_group_sums group_sums(const fn_columns_space *space, const fn_columns 
 static void to_columns(const sample_plan *s, const double *of_groups, double *of_columns)
 {
     s->kernels->to_columns(of_groups, s->groups, s->plan.c / s->groups, of_columns);
+}
+
+/* ---- samples of few rows: each is a row, whose sums are those of its c columns ----------------------------------- */
+
+typedef struct {
+    const fn_groupnorm_fwd *fwd; /* or */
+    const fn_groupnorm_bwd *bwd;
+    const fn_groupnorm_kernels *kernels;
+    fn_row_format format;
+} few_task;
+
+static fn_rows rows_of(ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, fn_row_format format, ptrdiff_t arrays)
+{
+    const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format);
+    return (fn_rows){.m = m,
+                     .format = format,
+                     .bytes = bytes,
+                     .work = bytes,
+                     .group = fn_ceil_div(FN_SLAB_ROWS, p),
+                     .columns = c,
+                     .tiled = format.storage != FN_REAL};
+}
+
+static void few_fwd_tile(const void *arg, const fn_tile *t)
+{
+    const few_task *task = arg;
+    fn_groupnorm_fwd op = *task->fwd;
+    void *space = fn_tile_space(t, 0);
+    op.x = fn_tile_load(t, task->format, op.x, space);
+    op.y = fn_tile_place(t, task->format, op.y, space);
+    op.stream = t->stream && op.y != space;
+    op.fetch = op.y != space && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
+    if (op.mean) op.mean += t->begin * op.groups;
+    if (op.rstd) op.rstd += t->begin * op.groups;
+    task->kernels->few_forward(&op, 0, t->rows);
+    fn_tile_store(t, task->format, op.y, task->fwd->y);
+}
+
+static int few_rows(const fn_groupnorm_fwd *op, fn_dtype dtype)
+{
+    const few_task task = {
+        .fwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
+    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 2);
+    rows.stream = fn_rows_stream(&rows, 1, op->y, op->x, NULL);
+    rows.spaces = rows.tiled ? 1 : 0;
+    return fn_rows_forward(&rows, few_fwd_tile, &task);
+}
+
+static void few_bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
+{
+    const few_task *task = arg;
+    const fn_column_sums total = {sums[0].hi, sums[0].lo, sums[1].hi, sums[1].lo};
+    fn_groupnorm_bwd op = *task->bwd;
+    op.dy = fn_tile_load(t, task->format, op.dy, fn_tile_space(t, 0));
+    op.x = fn_tile_load(t, task->format, op.x, fn_tile_space(t, 1));
+    op.dx = fn_tile_place(t, task->format, op.dx, fn_tile_space(t, 0));
+    op.stream = t->stream && op.dx != fn_tile_space(t, 0);
+    op.fetch = op.dx != fn_tile_space(t, 0) && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
+    op.mean += t->begin * op.groups;
+    op.rstd += t->begin * op.groups;
+    task->kernels->few_backward(&op, 0, t->rows, &total);
+    fn_tile_store(t, task->format, op.dx, task->bwd->dx);
+}
+
+static int few_rows_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
+{
+    const few_task task = {
+        .bwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
+    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 3);
+    rows.stream = fn_rows_stream(&rows, 1, op->dx, op->x, op->dy);
+    rows.spaces = rows.tiled ? 2 : 0;
+    return fn_rows_backward(&rows, few_bwd_tile, &task, 2, (void *const[]){op->dgamma, op->dbeta});
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
@@ -175,78 +247,6 @@ static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         for (ptrdiff_t i = first; i < last; i++) fwd_sample(&task, i, &space);
     }
 }
-
-/* ---- samples of few rows: each is a row, whose sums are those of its c columns ----------------------------------- */
-
-typedef struct {
-    const fn_groupnorm_fwd *fwd; /* or */
-    const fn_groupnorm_bwd *bwd;
-    const fn_groupnorm_kernels *kernels;
-    fn_row_format format;
-} few_task;
-
-static fn_rows rows_of(ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, fn_row_format format, ptrdiff_t arrays)
-{
-    const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format);
-    return (fn_rows){.m = m,
-                     .format = format,
-                     .bytes = bytes,
-                     .work = bytes,
-                     .group = fn_ceil_div(FN_SAMPLE_SLAB_ROWS, p),
-                     .columns = c,
-                     .tiled = format.storage != FN_REAL};
-}
-
-static void few_fwd_tile(const void *arg, const fn_tile *t)
-{
-    const few_task *task = arg;
-    fn_groupnorm_fwd op = *task->fwd;
-    void *space = fn_tile_space(t, 0);
-    op.x = fn_tile_load(t, task->format, op.x, space);
-    op.y = fn_tile_place(t, task->format, op.y, space);
-    op.stream = t->stream && op.y != space;
-    op.fetch = op.y != space && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
-    if (op.mean) op.mean += t->begin * op.groups;
-    if (op.rstd) op.rstd += t->begin * op.groups;
-    task->kernels->few_forward(&op, 0, t->rows);
-    fn_tile_store(t, task->format, op.y, task->fwd->y);
-}
-
-static int few_rows(const fn_groupnorm_fwd *op, fn_dtype dtype)
-{
-    const few_task task = {.fwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
-    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 2);
-    rows.stream = fn_rows_stream(&rows, 1, op->y, op->x, NULL);
-    rows.spaces = rows.tiled ? 1 : 0;
-    return fn_rows_forward(&rows, few_fwd_tile, &task);
-}
-
-static void few_bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
-{
-    const few_task *task = arg;
-    const fn_column_sums total = {sums[0].hi, sums[0].lo, sums[1].hi, sums[1].lo};
-    fn_groupnorm_bwd op = *task->bwd;
-    op.dy = fn_tile_load(t, task->format, op.dy, fn_tile_space(t, 0));
-    op.x = fn_tile_load(t, task->format, op.x, fn_tile_space(t, 1));
-    op.dx = fn_tile_place(t, task->format, op.dx, fn_tile_space(t, 0));
-    op.stream = t->stream && op.dx != fn_tile_space(t, 0);
-    op.fetch = op.dx != fn_tile_space(t, 0) && op.m * fn_row_bytes(task->format) >= FN_FETCH_BYTES;
-    op.mean += t->begin * op.groups;
-    op.rstd += t->begin * op.groups;
-    task->kernels->few_backward(&op, 0, t->rows, &total);
-    fn_tile_store(t, task->format, op.dx, task->bwd->dx);
-}
-
-static int few_rows_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
-{
-    const few_task task = {.bwd = op, .kernels = groupnorm_kernels(dtype), .format = {op->p * op->c, dtype, op->storage}};
-    fn_rows rows = rows_of(op->m, op->p, op->c, task.format, 3);
-    rows.stream = fn_rows_stream(&rows, 1, op->dx, op->x, op->dy);
-    rows.spaces = rows.tiled ? 2 : 0;
-    return fn_rows_backward(&rows, few_bwd_tile, &task, 2, (void *const[]){op->dgamma, op->dbeta});
-}
-
-/* ---- whole operations: forward */
 
 static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
 {

@@ -1,8 +1,8 @@
 /* GroupNorm: every group of columns of every sample on its own; with groups of one column, InstanceNorm.
  *
  * Arrays are (m, p, c): m samples of p rows (positions) and c columns (channels), of which c / groups that follow each other
- * are a group. Statistics are (m, groups). A sample is a BatchNorm problem of which the columns of a group share their
- * statistics: its sums and its apply are those of batchnorm.h. */
+ * are a group. Statistics are (m, groups). A sample of many rows is a BatchNorm problem of which the columns of a group share
+ * their statistics: its sums and its apply are those of batchnorm.h. Samples of few rows have kernels of their own. */
 #ifndef FN_GROUPNORM_H
 #define FN_GROUPNORM_H
 

@@ -20,7 +20,7 @@ enum {
     FN_MAX_SLABS = 32,       /* and there are at most so many */
     FN_SLICE_COLUMNS = 512,  /* columns that are walked down at a time: their sums stay in the first-level cache */
     FN_SAMPLE_ROWS = 64,     /* rows of a GroupNorm sample from which on its columns have moments of their own */
-    FN_SAMPLE_SLAB_ROWS = 32, /* rows of its samples that have a sum for dgamma and dbeta of their own, at least */
+    FN_SLAB_ROWS = 32,       /* rows of samples that have sums for dgamma and dbeta of their own, at least */
     FN_SAMPLE_BYTES = 1
         << 21, /* a sample from this size on is shared by all threads, smaller ones are taken side by side */
     FN_FOLD_MAX_COLUMNS = 256,

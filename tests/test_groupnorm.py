@@ -25,8 +25,8 @@ backward = pytest.mark.parametrize("op", [op for op in GROUPED if "dy" in op.dat
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 # One position, few, just those from which on columns have moments, folded channels, slabs in a sample.
-SHAPES = [(5, 36), (3, 1, 16), (4, 2, 12), (2, 15, 33), (2, 63, 33), (2, 64, 33), (3, 8, 9, 30), (2, 5, 8, 24), (2, 300, 6)]
-SHAPES += [(1, 2100, 64)]
+SHAPES = [(5, 36), (3, 1, 16), (4, 2, 12), (2, 15, 33), (2, 63, 33), (2, 64, 33), (3, 8, 9, 30), (2, 5, 8, 24)]
+SHAPES += [(2, 300, 6), (1, 2100, 64)]
 SIZES = [*range(1, 21), 31, 32, 33, 48, 63, 64, 65, 96, 100, 127, 128, 130, 255, 256, 260, 513, 1030]
 
 

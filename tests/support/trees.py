@@ -341,7 +341,7 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5):
 
 
 def group_norm_of_few_rows(x, gamma, beta, groups, eps):
-    (m, p, c), real = x.shape, x.dtype
+    (_, p, c), real = x.shape, x.dtype
     inv, rows = inverse(p * (c // groups)), f64(np.moveaxis(x, 1, 0))
     pivot = x[:, 0, :: c // groups] if real == np.float32 else group_sum(fours(rows), groups) * inv
     d = rows - f64(of_columns(pivot, c))[:, 0]
@@ -399,7 +399,7 @@ instance_norm_backward = group_norm_backward
 
 def group_gradient_of_few_rows(x, dy, mean, rstd, gamma):
     """dx, and what each sample adds to dgamma and dbeta."""
-    (m, p, c), real = x.shape, x.dtype
+    (_, p, c), real = x.shape, x.dtype
     groups = mean.shape[1]
     inv = inverse(p * (c // groups))
     mean_of, rstd_of = of_columns(mean, c), of_columns(rstd, c)

@@ -3,7 +3,7 @@
 #   make test      build, install, run every test
 #   make bench     build, install, measure: a table, a JSON file and a picture
 #   make curves    build, install, measure along sizes: two pictures
-#   make bench-full    likewise, every operation, in as much more time
+#   make bench-full    likewise, every operation, in as much more time     make bench-fused   options in one pass, halves
 #   make report    bench on one thread and curves, into docs/
 #   make accuracy  build, install, measure errors on hostile data: tables and a JSON file
 #   make examples  build, install, train on real data     make why   textbooks' claims, measured: docs/why.md
@@ -28,7 +28,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
-.PHONY: test bench bench-full curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
+.PHONY: test bench bench-full bench-fused curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
   format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels wheels-test stable-abi \
   sdist clean
 
@@ -41,11 +41,14 @@ bench: $(VENV)/installed $(VENV)/for-bench
 bench-full: BENCH_OPTIONS += --full
 bench-full: bench
 
+bench-fused: BENCH_OPTIONS += --fused only
+bench-fused: bench
+
 curves: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python curves.py
 
 report: $(VENV)/installed $(VENV)/for-bench
-	cd bench && ../$(BIN)/python run.py --threads 1 --markdown ../docs/speed.md && ../$(BIN)/python curves.py
+	cd bench && ../$(BIN)/python run.py --threads 1 --fused also --markdown ../docs/speed.md && ../$(BIN)/python curves.py
 	cp bench/results/latest.png docs/benchmark.png
 	cp bench/results/sizes.png bench/results/scaling.png docs
 

@@ -8,14 +8,15 @@ import pytest
 
 import fastnorm
 import peers
+from fused import Fused
 from limit import Limit
 from machine import settings
 from measure import Budget
-from operations import OPERATIONS, Case, quick_cases
+from operations import OPERATIONS, Case, Operation, quick_cases
 from progress import Progress
 from shapes import CLASSES
 
-SECONDS, QUICK_SECONDS, SECONDS_PER_PEER = 60.0, 20.0, 10.0
+SECONDS, QUICK_SECONDS, FUSED_SECONDS, SECONDS_PER_PEER = 60.0, 20.0, 90.0, 10.0
 
 
 def pytest_addoption(parser):
@@ -24,6 +25,7 @@ def pytest_addoption(parser):
     group.addoption("--operations", default="", help=f"comma-separated: {', '.join(OPERATIONS)}")
     group.addoption("--classes", default="", help=f"comma-separated: {', '.join(CLASSES)}")
     group.addoption("--full", action="store_true", help="every operation, in as much more time")
+    group.addoption("--fused", choices=("none", "also", "only"), help="options in one pass, half precision")
     group.addoption("--quick", action="store_true", help="the smallest shape of each class only")
     group.addoption("--no-peers", action="store_true", help="leave out other libraries")
     group.addoption("--seconds", type=float, help="time for all cases together")
@@ -70,24 +72,38 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what the options leave out, and gives the rest its time."""
     always = [name for name, operation in OPERATIONS.items() if operation.always]
     operations = _chosen(config, "--operations", OPERATIONS, OPERATIONS if config.getoption("--full") else always)
+    functions = _chosen(config, "--operations", OPERATIONS, OPERATIONS)
+    fused = _fused(config)
     classes = _chosen(config, "--classes", CLASSES, CLASSES)
     cases = {item: case for item in items if (case := _case(item))}
-    chosen = [c for c in cases.values() if c.operation.name in operations and c.size_class in classes]
+
+    def is_chosen(operation: Operation) -> bool:
+        if isinstance(operation, Fused):
+            return fused != "none" and operation.function in functions
+        return fused != "only" and operation.name in operations
+
+    chosen = [c for c in cases.values() if is_chosen(c.operation) and c.size_class in classes]
     if config.getoption("--quick"):
         chosen = quick_cases(chosen)
     kept = set(map(id, chosen))
     dropped = [item for item, case in cases.items() if id(case) not in kept]
     items[:] = [item for item in items if item not in set(dropped)]
     config.hook.pytest_deselected(items=dropped)
-    seconds = config.getoption("--seconds") or (
-        (QUICK_SECONDS if config.getoption("--quick") else SECONDS) + SECONDS_PER_PEER * len(_installed_peers(config))
-    ) * max(1, len(operations) / len(always))
-    config.bench_budget = Budget(seconds, chosen)
+    quick, others = config.getoption("--quick"), SECONDS_PER_PEER * len(_installed_peers(config))
+    seconds = ((QUICK_SECONDS if quick else SECONDS) + others) * max(1, len(operations) / len(always))
+    seconds = seconds * (fused != "only") + (QUICK_SECONDS if quick else FUSED_SECONDS) * (fused != "none")
+    config.bench_budget = Budget(config.getoption("--seconds") or seconds, chosen)
     config.pluginmanager.register(Progress(len(chosen)), "bench-progress")
 
 
+def _fused(config) -> str:
+    return config.getoption("--fused") or ("also" if config.getoption("--full") else "none")
+
+
 def _installed_peers(config) -> list[type]:
-    return [] if config.getoption("--no-peers") else peers.installed()
+    if config.getoption("--no-peers"):
+        return []
+    return [peer for peer in peers.installed() if peer is peers.PyTorch or _fused(config) != "only"]
 
 
 def _case(item) -> Case | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from names import ADD, FASTNORM, NUMPY, OUT
+from fused import FUSED, HALVES
+from names import ADD, FASTNORM, NUMPY, OUT, STEPS
 from operations import OPERATIONS
 from shapes import CLASSES
 
@@ -22,6 +23,8 @@ LIMIT_GOALS = (
 )
 # Least geometric mean of the speed-up over an implementation; over the best peer also in each case.
 NUMPY_GOAL, BEST_PEER_GOAL, PEER_GOALS = 20.0, 3.0, {"PyTorch": 6.0}
+# Likewise of what one pass does for several, over the same steps one after the other, in each case.
+FUSED_GOALS = {STEPS: 1.5, "PyTorch": 4.0}
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -52,7 +55,7 @@ class Row:
 
     @property
     def peers(self) -> list[str]:
-        return [name for name in self.best if name not in (FASTNORM, OUT, NUMPY, ADD)]
+        return [name for name in self.best if name not in (FASTNORM, OUT, NUMPY, ADD, STEPS)]
 
     @property
     def best_peer(self) -> str | None:
@@ -68,12 +71,18 @@ class Row:
     def speedup(self, over: str) -> float:
         return self.best[over] / self.best[FASTNORM]
 
+    def meets(self, goals: dict[str, float]) -> list[bool | None]:
+        """Speed-ups over others; None where the other was not measured."""
+        return [self.speedup(name) >= goal if name in self.best else None for name, goal in goals.items()]
+
 
 @dataclass(frozen=True)
 class Run:
-    """All rows of a run, by class from tiny to large, and a description of the machine."""
+    """All rows of a run, by class from tiny to large, those of what one pass does for several, and a description of
+    the machine."""
 
     rows: list[Row]
+    fused: list[Row]
     machine: dict
 
     @property
@@ -118,13 +127,13 @@ def disturbance(run: Run) -> str | None:
 def read(path: Path) -> Run:
     """Rows in the order of a table: by class and operation, then by size as they ran."""
     content = json.loads(path.read_text())
-    entries = content["benchmarks"]
+    fused, plain = [], []
+    for entry in content["benchmarks"]:
+        (fused if entry["extra_info"]["family"] == "fused" else plain).append(_row(entry))
 
-    def place(entry: dict) -> tuple[int, int]:
-        info = entry["extra_info"]
-        return list(CLASSES).index(info["size_class"]), list(OPERATIONS).index(info["operation"])
-
-    return Run([_row(entry) for entry in sorted(entries, key=place)], content["machine_info"])
+    plain.sort(key=lambda row: (list(CLASSES).index(row.size_class), list(OPERATIONS).index(row.operation)))
+    fused.sort(key=lambda row: (list(FUSED).index(row.operation), row.dtype))
+    return Run(plain, fused, content["machine_info"])
 
 
 def _row(entry: dict) -> Row:
@@ -152,10 +161,15 @@ def verdicts(run: Run) -> list[Verdict]:
     found = [_limit_verdict(run, *goal) for goal in LIMIT_GOALS]
     goals = {NUMPY: NUMPY_GOAL, **PEER_GOALS}
     for name, least in goals.items():
-        found.append(_speed_verdict(run, f"speed-up over {name}", least, lambda row, name=name: name))
+        found.append(_speed_verdict(run.rows, f"speed-up over {name}", least, lambda row, name=name: name))
     found.append(
-        _speed_verdict(run, "speed-up over the best peer", BEST_PEER_GOAL, lambda row: row.best_peer, floor=1.0)
+        _speed_verdict(run.rows, "speed-up over the best peer", BEST_PEER_GOAL, lambda row: row.best_peer, floor=1.0)
     )
+    # Apart, because NumPy's conversions of halves take so long that they would hide the rest.
+    for what, halves in (("fused", False), ("half precision", True)):
+        rows = [row for row in run.fused if (row.dtype in HALVES) == halves]
+        for name, least in FUSED_GOALS.items():
+            found.append(_speed_verdict(rows, f"{what}, over {name}", least, lambda row, name=name: name))
     return [verdict for verdict in found if verdict is not None]
 
 
@@ -175,14 +189,14 @@ def _limit_verdict(run: Run, key: str, operation: str | None, goal: float, most:
 
 
 def _speed_verdict(
-    run: Run,
+    among: list[Row],
     what: str,
     least: float,
     rival: Callable[[Row], str | None],
     floor: float = 0.0,
 ):
     """``floor`` is the speed-up that every single case must exceed."""
-    rows = [row for row in run.rows if rival(row) in row.best]
+    rows = [row for row in among if rival(row) in row.best]
     if not rows:
         return None
 
@@ -193,7 +207,7 @@ def _speed_verdict(
     slower = sum(speedup(row) <= floor for row in rows)
     return Verdict(
         what=what,
-        goal=f"{least:.0f}" + (", none under 1" if floor else ""),
+        goal=f"{least:g}" + (", none under 1" if floor else ""),
         measured=f"{mean:.1f}" + (f", {slower} of {len(rows)} under 1" if floor else ""),
         met=mean >= least and not slower,
         worst=f"{speedup(worst):.2f}  {describe(worst)}",

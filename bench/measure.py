@@ -19,8 +19,9 @@ import numpy as np
 import fastnorm
 import peers
 from fastnorm import reference
+from fused import Fused
 from limit import Limit
-from names import ADD, FASTNORM, NUMPY, OUT
+from names import ADD, FASTNORM, NUMPY, OUT, STEPS
 from operations import Case
 
 ROUNDS, FEWEST_ROUNDS = 40, 3
@@ -94,6 +95,20 @@ class Contestant:
 
 def contestants(case: Case, others: list) -> dict[str, Contestant]:
     """fastnorm first, then everyone else who can do this case."""
+    found = _fused_calls(case, others) if isinstance(case.operation, Fused) else _calls(case, others)
+    return {label: Contestant(call) for label, call in found.items()}
+
+
+def _fused_calls(case: Case, others: list) -> dict[str, Callable[[], object]]:
+    fused, arrays = case.operation, case.arrays()
+    calls = {FASTNORM: fused.ours(arrays), STEPS: fused.steps(arrays)}
+    for peer in others:
+        if peer.label == peers.PyTorch.label and (call := fused.peer(peer, arrays)):
+            calls[peer.label] = call
+    return calls
+
+
+def _calls(case: Case, others: list) -> dict[str, Callable[[], object]]:
     name, arrays = case.operation.name, case.arrays()
     # axis=-1 is the default everywhere; a keyword costs a tiny call noticeable time.
     ours, numpys = getattr(fastnorm, name), getattr(reference, name)
@@ -112,7 +127,7 @@ def contestants(case: Case, others: list) -> dict[str, Contestant]:
         call = peers.prepare(peer, name, arrays)
         if call is not None:
             calls[peer.label] = call
-    return {label: Contestant(call) for label, call in calls.items()}
+    return calls
 
 
 def plan(everyone: dict[str, Contestant], share: float) -> tuple[int, set[str]]:

@@ -25,16 +25,28 @@ class Arrays:
 
     def __init__(self, shape: Shape, dtype: str):
         rng = np.random.default_rng(0)
+        stored, dtype = dtype, "float64" if dtype == "float64" else "float32"  # which halves have as parameters
         # A repeated block of random numbers: no kernel can tell, and large arrays are soon drawn.
         block = rng.standard_normal(1 << 20, dtype)
         features = shape.dims[shape.axis :]
         self.axis = shape.axis
-        self.x = np.resize(2 * block + 1, shape.dims)
-        self.dy = np.resize(block[::-1], shape.dims)
+        self.x = np.resize((2 * block + 1).astype(stored), shape.dims)
+        self.dy = np.resize(block[::-1].astype(stored), shape.dims)
         self.gamma = rng.standard_normal(features, dtype)
         self.beta = rng.standard_normal(features, dtype)
         self.running_mean = rng.standard_normal(features, dtype)
         self.running_var = rng.random(features, dtype) + np.dtype(dtype).type(0.5)
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        return np.roll(self.dy, 1000)
+
+    @cached_property
+    def where(self) -> np.ndarray:
+        """Rows that count, as of sequences of different length, from half of the longest on."""
+        *batch, longest = self.x.shape[: self.axis]
+        lengths = np.random.default_rng(1).integers(longest // 2, longest, (*batch, 1), endpoint=True)
+        return np.arange(longest) < lengths
 
     @cached_property
     def row_statistics(self) -> tuple[np.ndarray, np.ndarray]:

@@ -17,52 +17,9 @@ from collections.abc import Callable
 import numpy as np
 
 from operations import EPS, Arrays
+from peers_torch import PyTorch
 
 Call = Callable[[], object]
-
-
-class PyTorch:
-    label, modules, distribution = "PyTorch", ("torch",), "torch"
-
-    def __init__(self, threads: int):
-        import torch
-
-        self.torch = torch
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(False)
-        # Below torch.nn.functional, which only adds Python to the same kernels.
-        self.kernels = torch.ops.aten
-
-    def _tensors(self, *arrays):
-        return [self.torch.from_numpy(array) for array in arrays]
-
-    def layer_norm(self, a: Arrays) -> Call:
-        x, gamma, beta = self._tensors(a.x, a.gamma, a.beta)
-        return lambda: self.kernels.native_layer_norm(x, gamma.shape, gamma, beta, EPS)
-
-    def layer_norm_backward(self, a: Arrays) -> Call:
-        dy, x, gamma, beta = self._tensors(a.dy, a.x, a.gamma, a.beta)
-        _, mean, rstd = self.kernels.native_layer_norm(x, gamma.shape, gamma, beta, EPS)
-        return lambda: self.kernels.native_layer_norm_backward(dy, x, gamma.shape, mean, rstd, gamma, beta, [True] * 3)
-
-    def _batch_norm(self, a: Arrays, statistics: tuple, training: bool) -> Call:
-        # As (rows, channels): at least as fast as the same maps in torch's channels-last layout.
-        x, gamma, beta, *running = self._tensors(*map(a.flat, (a.x, a.gamma, a.beta, *statistics)))
-        running = running or [None, None]
-        return lambda: self.kernels.native_batch_norm(x, gamma, beta, *running, training, 0.1, EPS)
-
-    def batch_norm(self, a: Arrays) -> Call:
-        return self._batch_norm(a, (), training=True)
-
-    def batch_norm_inference(self, a: Arrays) -> Call:
-        return self._batch_norm(a, (a.running_mean, a.running_var), training=False)
-
-    def batch_norm_backward(self, a: Arrays) -> Call:
-        dy, x, gamma = self._tensors(*map(a.flat, (a.dy, a.x, a.gamma)))
-        _, mean, rstd = self._batch_norm(a, (), training=True)()
-        return lambda: self.kernels.native_batch_norm_backward(
-            dy, x, gamma, None, None, mean, rstd, True, EPS, [True] * 3
-        )
 
 
 class OnnxRuntime:

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from figures import Row, Run, describe, disturbance, duration, geometric_mean, read, verdicts
+from figures import FUSED_GOALS, Row, Run, describe, disturbance, duration, geometric_mean, read, verdicts
 from names import FASTNORM, NUMPY, OUT
 from shapes import CLASSES
 
@@ -72,6 +72,36 @@ def mean_cells(run: Run, key: str, title: str) -> list[str]:
     return cells
 
 
+FUSED_HEADINGS = ("operation", "shape", "dtype", "best", "x limit", *(f"over {name}" for name in FUSED_GOALS), "met")
+
+
+def fused_cells(row: Row) -> list[str]:
+    """Of what one pass does for several: beside the steps one after the other, with the goals met or not."""
+    speedups = [f"{row.speedup(name):.2f}" if name in row.best else "-" for name in FUSED_GOALS]
+    met = " / ".join({True: "yes", False: "no", None: "-"}[goal] for goal in row.meets(FUSED_GOALS))
+    return [
+        *(row.operation, row.shape, row.dtype, duration(row.best[FASTNORM])),
+        *(f"{row.multiple():.2f}", *speedups, met),
+    ]
+
+
+def fused_goals() -> str:
+    return "Goals: " + ", ".join(f"{goal:g} times over {name}" for name, goal in FUSED_GOALS.items())
+
+
+def fused_table(run: Run) -> Table:
+    table = Table(title=f"Fused, and half precision. {fused_goals()}", **STYLE)
+    for number, heading in enumerate(FUSED_HEADINGS):
+        table.add_column(heading, justify="right" if 3 <= number <= 6 else "left", no_wrap=True)
+    previous = None
+    for row in run.fused:
+        if row.operation != previous:
+            table.add_section()
+        table.add_row(*fused_cells(row))
+        previous = row.operation
+    return table
+
+
 def goal_table(run: Run) -> Table:
     table = Table(title="Goals", **STYLE)
     for heading in ("geometric mean of", "goal", "measured", "met", "weakest case"):
@@ -89,10 +119,17 @@ NOTES = (
     "best, median: of the rounds of the run. out=: best time into a given array. over ...: how "
     "many times faster, by best times; NumPy is fastnorm.reference in x's dtype.",
 )
+FUSED_NOTE = (
+    "What one pass does for several, over the same in steps, one after the other: fastnorm's own, which work in place "
+    "and into arrays that are there already, and PyTorch's. Of half precision, the steps go to float32 and back."
+)
 
 
 def print_report(run: Run, console: Console) -> None:
-    console.print(main_table(run))
+    if run.rows:
+        console.print(main_table(run))
+    if run.fused:
+        console.print(fused_table(run))
     console.print(goal_table(run))
     for line in (*NOTES, *run.description):
         console.print(line, style="dim", highlight=False)
@@ -132,6 +169,10 @@ def markdown(run: Run) -> str:
         times = (row.best[FASTNORM], row.median[FASTNORM], row.best[OUT])
         rates = [f"{row.gigabytes_per_second:.1f}", multiple_text(row), f"{row.speedup(NUMPY):.1f}"]
         lines.append(_line([describe(row), *map(duration, times), *rates, peer_text(row)]))
+    if run.fused:
+        lines += ["", "## Fused, and half precision", "", FUSED_NOTE + " " + fused_goals() + ".", ""]
+        lines += [_line(list(FUSED_HEADINGS)), _line(["---"] * 3 + ["---:"] * 4 + ["---"])]
+        lines += [_line(fused_cells(row)) for row in run.fused]
     return "\n".join(lines) + "\n"
 
 

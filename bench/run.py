@@ -1,6 +1,6 @@
 """Runs the benchmarks, then prints the table and draws the picture.
 
-    python run.py [--quick] [--full] [--threads N] [--operations A,B] [--classes A,B] [--no-peers]
+    python run.py [--quick] [--full] [--fused also|only] [--threads N] [--operations A,B] [--classes A,B] [--no-peers]
 
 Run it from this folder with the Python that fastnorm is installed in. The JSON file and the picture
 go to results/. Options that are not known here go to pytest.

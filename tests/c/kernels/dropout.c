@@ -1,15 +1,9 @@
 /* Dropout. */
-#include "../../../csrc/dropout.h"
-
-#include "kernels.h"
+#include "drop.h"
 
 static int run_dropout(const arguments *a)
 {
-    const fn_dropout_op op = {.n = a->m * a->n,
-                              .x = a->x,
-                              .y = rooms[OUT].at,
-                              .scale = 1 / 0.7,
-                              .key = {(uint64_t)a->m << 40 | 7, (uint64_t)a->n << 50, 1288490189}};
+    const fn_dropout_op op = {.n = a->m * a->n, .x = a->x, .y = rooms[OUT].at, .scale = DROP_SCALE, .key = drop_key(a)};
     return fn_dropout.apply(&op, a->dtype);
 }
 

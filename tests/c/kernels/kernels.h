@@ -49,7 +49,8 @@ double draw(data_kind kind, fn_dtype dtype, ptrdiff_t row, ptrdiff_t column);
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-enum { X, DY, GAMMA, BETA, MEAN, RSTD, OUT, OUT_MEAN, OUT_RSTD, OUT_M2, OUT_DGAMMA, OUT_DBETA, ROOMS };
+/* OUT may hold an argument, too; OUT_Y and OUT_SUM never do. */
+enum { X, DY, GAMMA, BETA, MEAN, RSTD, OUT, OUT_Y, OUT_SUM, OUT_MEAN, OUT_RSTD, OUT_M2, OUT_DGAMMA, OUT_DBETA, ROOMS };
 
 enum { MOST_BYTES = 1 << 22 };
 
@@ -98,7 +99,7 @@ typedef struct {
 
 /* The operations of a family; the last one has no name. */
 extern const operation layernorm_operations[], batchnorm_operations[], rmsnorm_operations[], groupnorm_operations[],
-    dropout_operations[], penalties_operations[], clipping_operations[], half_operations[];
+    addnorm_operations[], dropout_operations[], penalties_operations[], clipping_operations[], half_operations[];
 
 /* ---- main.c ------------------------------------------------------------------------------------------------------ */
 

@@ -180,8 +180,8 @@ static void check_with_statistics(const operation *o, arguments *a, int wild, co
 }
 
 static const operation *const families[] = {layernorm_operations, batchnorm_operations, rmsnorm_operations,
-                                            groupnorm_operations, dropout_operations,   penalties_operations,
-                                            clipping_operations,  half_operations};
+                                            groupnorm_operations, addnorm_operations,   dropout_operations,
+                                            penalties_operations, clipping_operations,  half_operations};
 
 static void check(fn_dtype dtype, ptrdiff_t m, ptrdiff_t n, data_kind kind)
 {
@@ -204,7 +204,7 @@ static void check(fn_dtype dtype, ptrdiff_t m, ptrdiff_t n, data_kind kind)
     a.beta = parts & 2 ? rooms[BETA].at : NULL;
 
     const size_t item_bytes = dtype == FN_FLOAT32 ? 4 : 8;
-    make_room(OUT, m * n, item_bytes);
+    for (int i = OUT; i <= OUT_SUM; i++) make_room(i, m * n, item_bytes);
     make_room(OUT_DGAMMA, n, item_bytes);
     make_room(OUT_DBETA, n, item_bytes);
     snprintf(description, sizeof description, "%s, m %td, n %td, x %s, dy %s, gamma %s, beta %s, eps %g, %s, %s",

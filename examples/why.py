@@ -27,7 +27,7 @@ INTRODUCTION = f"""# Why normalize, and why regularize
 What textbooks claim, measured on the 1,797 handwritten digits of scikit-learn with networks in plain NumPy and
 fastnorm: `make why` writes this page. Every figure is over {len(SEEDS)} seeds, mean ± standard deviation where not said
 otherwise; bands in the pictures are from the least to the largest. Where a network has rates to choose from, the digits
-for validation choose.
+for validation choose. A heading is the claim, the first words under it are what came of it here.
 """
 
 
@@ -43,9 +43,16 @@ def as_table(claim: str, finding: Finding) -> Table:
 
 
 def as_markdown(name: str, claim: str, finding: Finding) -> str:
-    lines = [f"## {claim}", "", "| " + " | ".join(finding.header) + " |", "| --- " * len(finding.header) + "|"]
+    lines = [
+        f"## {claim}",
+        "",
+        finding.verdict,
+        "",
+        "| " + " | ".join(finding.header) + " |",
+        "| --- " * len(finding.header) + "|",
+    ]
     lines += ["| " + " | ".join(row) + " |" for row in finding.rows]
-    return "\n".join([*lines, "", finding.verdict, "", f"![{claim}](why_{name}.png)", ""])
+    return "\n".join([*lines, "", f"![{claim}](why_{name}.png)", ""])
 
 
 def main() -> None:

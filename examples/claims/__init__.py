@@ -43,7 +43,13 @@ def spread(values, digits: int = 1, percent: bool = False) -> str:
 def scientific(values) -> str:
     """Geometric mean and range over the seeds, for numbers of many sizes."""
     values = np.asarray(values)
-    return f"{np.exp(np.log(values).mean()):.1e} ({values.min():.0e} to {values.max():.0e})"
+    return f"{np.exp(np.log(values).mean()):.2g} ({values.min():.2g} to {values.max():.2g})"
+
+
+def chosen(rate: float, rates) -> str:
+    """The rate that was best, as text; at an end of those tried a better one may lie beyond."""
+    end = {min(rates): " (the least tried)", max(rates): " (the largest tried)"}
+    return f"{rate:g}{end.get(rate, '')}"
 
 
 def is_larger(a, b) -> bool:

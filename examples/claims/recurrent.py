@@ -3,13 +3,13 @@
 import numpy as np
 
 import fastnorm
-from claims import SEEDS, STYLES, Finding, draw_band, finish, is_larger, spread
+from claims import SEEDS, STYLES, Finding, chosen, draw_band, finish, is_larger, spread
 from training import Digits, train
 
 CLAIM = "In a recurrent network LayerNorm does better than BatchNorm, above all on small batches."
 STEPS, ROW, WIDTH = 8, 8, 32  # a picture is 8 rows of 8 pixels
 BATCHES = (4, 64)
-RATES = {4: (0.02, 0.05, 0.1), 64: (0.2, 0.5, 1.0)}
+RATES = {4: (0.02, 0.05, 0.1, 0.2), 64: (0.2, 0.5, 1.0, 2.0)}
 EPOCHS = 10
 RUNS = 3 * sum(map(len, RATES.values())) * len(SEEDS)
 
@@ -95,12 +95,23 @@ def best_runs(kind: str | None, batch: int, digits: Digits, advance):
     return max(tried.items(), key=lambda item: np.mean([run.validation[-1] for run in item[1]]))
 
 
-def compared(batch: int, layer: list[float], batched: list[float]) -> str:
-    if is_larger(layer, batched):
-        return f"On batches of {batch} LayerNorm does better."
-    if is_larger(batched, layer):
-        return f"On batches of {batch} BatchNorm does better."
-    return f"On batches of {batch} they differ by less than two standard errors."
+def compared(layer: list[float], other: list[float], name: str) -> str:
+    if is_larger(layer, other):
+        return f"better than {name}"
+    if is_larger(other, layer):
+        return f"worse than {name}"
+    return f"within two standard errors of {name}"
+
+
+def verdict_on(final: dict[tuple[str, int], list[float]]) -> str:
+    better = {batch: is_larger(final["LayerNorm", batch], final["BatchNorm", batch]) for batch in BATCHES}
+    verdict = ["It does not show.", "It shows in part.", "It shows."][sum(better.values())]
+    for batch in BATCHES:
+        with_batch, without = (
+            compared(final["LayerNorm", batch], final[name, batch], name) for name in ("BatchNorm", "no norm")
+        )
+        verdict += f" On batches of {batch} LayerNorm is {with_batch}, and {without}."
+    return verdict
 
 
 def measure(digits: Digits, advance) -> Finding:
@@ -111,9 +122,10 @@ def measure(digits: Digits, advance) -> Finding:
             name = kind or "no norm"
             final[name, batch] = [run.test[-1] for run in runs]
             curves[name, batch] = [run.test for run in runs]
-            rows.append([f"batches of {batch}", name, f"{rate:g}", spread(final[name, batch], percent=True)])
-    sentences = [compared(batch, final["LayerNorm", batch], final["BatchNorm", batch]) for batch in BATCHES]
-    finding = Finding(["", "", "best rate", "test accuracy"], rows, " ".join(sentences))
+            rows.append(
+                [f"batches of {batch}", name, chosen(rate, RATES[batch]), spread(final[name, batch], percent=True)]
+            )
+    finding = Finding(["", "", "best rate", "test accuracy"], rows, verdict_on(final))
     for axes, batch in zip(finding.figure.subplots(1, 2, sharey=True), BATCHES, strict=True):
         for name, style in zip(("no norm", "BatchNorm", "LayerNorm"), STYLES, strict=True):
             draw_band(axes, np.arange(1, EPOCHS + 1), curves[name, batch], name, style)

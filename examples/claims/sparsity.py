@@ -53,11 +53,11 @@ def measure(digits: Digits, advance) -> Finding:
         rows.append([name, spread(zeros[name], percent=True), spread(small, percent=True), spread(test, percent=True)])
     exact, by_l2 = zeros["L1, by its proximal step"], zeros["L2"]
     verdict = (
-        f"With L1 by its proximal step {np.mean(exact):.0%} of the weights are exactly zero, with L2 "
-        f"{np.mean(by_l2):.0%}: {'it shows' if is_larger(exact, by_l2) else 'it does not show'}. The gradient of L1 "
-        f"alone leaves {np.mean(zeros['L1, by its gradient']):.0%}: the zeros come from the proximal step."
+        f"{'It shows' if is_larger(exact, by_l2) else 'It does not show'} with the proximal step of L1, which makes "
+        f"{np.mean(exact):.0%} of the weights exactly zero; L2 makes {np.mean(by_l2):.0%} so, and the gradient of L1 "
+        f"{np.mean(zeros['L1, by its gradient']):.0%}: that takes as many weights below 0.01, but not to zero."
     )
-    finding = Finding(["", "weights exactly 0", "weights below 0.01", "test accuracy"], rows, verdict)
+    finding = Finding(["", "weights exactly 0", "weights of less than 0.01 in size", "test accuracy"], rows, verdict)
     bins = np.linspace(-0.5, 0.5, 51)
     for axes, name in zip(finding.figure.subplots(1, 4, sharey=True), KINDS, strict=True):
         axes.hist(weights[name].ravel(), bins, color=STYLES[1]["color"])

@@ -45,8 +45,9 @@ def measure(digits: Digits, advance) -> Finding:
     rows.append(["first / last", *map(scientific, ratios.values())])
     off, on = (np.exp(np.log(ratio).mean()) for ratio in ratios.values())
     verdict = (
-        f"From the last hidden layer to the first the gradient changes by a factor of {off:.0e} without, "
-        f"of {on:.1g} with BatchNorm. " + ("It shows." if off < 1e-3 < on else "It does not show.")
+        ("It shows. " if off < 1e-3 < on else "It does not show. ")
+        + f"From the last hidden layer to the first the gradient changes by a factor of {off:.1g} without, of {on:.1f} "
+        f"with BatchNorm. This is before any training: geometric means, and ranges over the seeds."
     )
     finding = Finding(["norm of the gradient", *norms], rows, verdict)
     axes = finding.figure.subplots()

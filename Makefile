@@ -22,8 +22,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*/*.py fastnorm/*.pyx fastnorm/*.pxd \
-             fastnorm/py.typed fastnorm/*.pyi fastnorm/*/*.pyi fastnorm/include/*/*.h \
+SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*/*.py fastnorm/*.py[xi] \
+             fastnorm/*.px[id] fastnorm/py.typed fastnorm/*/*.pyi fastnorm/include/*/*.h \
              csrc/*.[ch] csrc/*/*.[ch] csrc/*/*.inc)
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))

@@ -62,7 +62,7 @@ def test_stubs_and_modules_agree(tmp_path):
 
 
 # Python that has its types beside it, and what Cython adds, which has no names.
-OWN_TYPES = {"_c_api", "_common", "_cython", "_finish", "_lists", "_threadpoolctl", "_version"}
+OWN_TYPES = {"_c_api", "_common", "_cython", "_finish", "_lists", "_special", "_threadpoolctl", "_version"}
 
 
 def test_types_are_installed():

@@ -64,10 +64,10 @@ def verdict_on(best: dict[str, list[History]], finite: dict[str, float]) -> str:
     return (
         f"{verdict} A network counts as trained if it gets {TRAINED:.0%} of the test digits right. Each at its best "
         f"rate, after {OPTIONS['epochs']} epochs, the plain one gets {np.mean(plain):.0%}; the clipped one "
-        f"{np.mean(clipped):.0%}, {more} two standard errors from it; the one with BatchNorm {np.mean(normed):.0%}. "
-        f"Clipping keeps numbers finite: the largest rate at which no run ended in infinity or NaN is {finite_plain:g} "
-        f"without it and {finite_clipped:g} with it ({max(RATES):g} is the largest tried). The norm of all gradients "
-        f"is that before any training: geometric mean, and range over the seeds."
+        f"{np.mean(clipped):.0%}, {more} two standard errors above that; the one with BatchNorm {np.mean(normed):.0%}. "
+        f"The largest rate at which no run ended in infinity or NaN is {finite_plain:g} without clipping and "
+        f"{finite_clipped:g} with it; {max(RATES):g} is the largest tried. The norm of all gradients is that before "
+        f"any training: geometric mean, and range over the seeds."
     )
 
 

@@ -40,7 +40,7 @@ RUNS = len(KINDS) * len(SEEDS)
 
 
 def measure(digits: Digits, advance) -> Finding:
-    rows, zeros, weights = [], {}, {}
+    rows, zeros, small, weights = [], {}, {}, {}
     for name, step in KINDS.items():
         networks = [Network([Linear(np.random.default_rng(seed), 64, 10, gain=1)]) for seed in SEEDS]
         test = []
@@ -49,13 +49,14 @@ def measure(digits: Digits, advance) -> Finding:
             advance()
         weights[name] = np.array([network.params[0] for network in networks])
         zeros[name] = (weights[name] == 0).mean(axis=(1, 2))
-        small = (np.abs(weights[name]) < 0.01).mean(axis=(1, 2))
-        rows.append([name, spread(zeros[name], percent=True), spread(small, percent=True), spread(test, percent=True)])
+        small[name] = (np.abs(weights[name]) < 0.01).mean(axis=(1, 2))
+        rows.append([name, *(spread(shares, percent=True) for shares in (zeros[name], small[name], test))])
     exact, by_l2 = zeros["L1, by its proximal step"], zeros["L2"]
     verdict = (
         f"{'It shows' if is_larger(exact, by_l2) else 'It does not show'} with the proximal step of L1, which makes "
         f"{np.mean(exact):.0%} of the weights exactly zero; L2 makes {np.mean(by_l2):.0%} so, and the gradient of L1 "
-        f"{np.mean(zeros['L1, by its gradient']):.0%}: that takes as many weights below 0.01, but not to zero."
+        f"{np.mean(zeros['L1, by its gradient']):.0%}, though it makes {np.mean(small['L1, by its gradient']):.0%} "
+        f"less than 0.01 in size; the proximal step {np.mean(small['L1, by its proximal step']):.0%}."
     )
     finding = Finding(["", "weights exactly 0", "weights of less than 0.01 in size", "test accuracy"], rows, verdict)
     bins = np.linspace(-0.5, 0.5, 51)

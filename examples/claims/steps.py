@@ -29,7 +29,7 @@ def measure(digits: Digits, advance) -> Finding:
         rows.append([name, chosen(best[name].rate, RATES), reached, median, f"{least} to {most}"])
     off, on = needed.values()
     verdict = (
-        ("It shows in every run. " if on.max() < off.min() else "It shows, but the ranges overlap. ")
+        ("It shows in every run. " if on.max() < off.min() else "The ranges overlap: it does not show in every run. ")
         + f"Each at its best rate, median steps to {GOAL:.0%} of the test digits: {as_text(np.median(off))} without, "
         f"{as_text(np.median(on))} with BatchNorm, counted at the ends of epochs of {steps_per_epoch}."
     )

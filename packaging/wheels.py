@@ -37,8 +37,10 @@ GLIBC = "2.17"
 MACHINES = ("x86_64", "aarch64")
 MOST_BYTES = 1_000_000
 # Tables for unwinding are a twentieth of the wheel, and nothing here throws. Frame pointers, which this compiler keeps
-# unless it is told not to, cost a register. One table of symbols is enough.
-LEAN = "-fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer"
+# unless it is told not to, cost a register. Loops over any number of columns that are written out several times are a
+# twentieth, too, and gain nothing, since each turn of them is long; those of a constant length have to be.
+# One table of symbols is enough.
+LEAN = "-fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer -mllvm -unroll-runtime=false"
 LEAN_LINK = "-shared -s -Wl,--hash-style=gnu"
 ASK = """
 import json, sys, sysconfig

@@ -93,15 +93,16 @@ static int backward(fn_activation which, const fn_activations_bwd *given, fn_dty
 
 static const double slope = 0.01;
 
-void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, fn_dtype dtype)
+void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, const void *next,
+                    fn_dtype dtype)
 {
-    const fn_activations_fwd op = {.n = n, .x = z, .y = y, .slope = slope, .stream = stream};
+    const fn_activations_fwd op = {.n = n, .x = z, .y = y, .slope = slope, .stream = stream, .next = next};
     activations_kernels(dtype)->forward[which](&op, 0, n);
 }
 
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype)
 {
-    if (which != FN_NO_ACTIVATION) fn_activate_to(which, z, z, n, 0, dtype);
+    if (which != FN_NO_ACTIVATION) fn_activate_to(which, z, z, n, 0, NULL, dtype);
 }
 
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype)

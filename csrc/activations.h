@@ -23,6 +23,7 @@ typedef struct {
     void *y;            /* real (n) */
     double slope;       /* of the leaky ReLU, a number of the dtype */
     int stream;         /* kernels: write past the cache; drivers decide it themselves */
+    const void *next;   /* kernels: as many numbers are fetched from there meanwhile; or NULL */
     fn_storage storage; /* drivers: of x and y */
 } fn_activations_fwd;
 
@@ -50,8 +51,9 @@ typedef struct {
 extern const fn_activations_drivers fn_activations;
 
 /* For the drivers of other families, whose numbers are in the cache: on the calling thread, in its environment. z becomes
- * y; backward z becomes y or stays, and dz may be dy. The leaky ReLU has slope 0.01 there. */
-void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream,
+ * y; backward z becomes y or stays, and dz may be dy. The leaky ReLU has slope 0.01 there. `next`, not NULL, is what they
+ * will read then, which is fetched number by number: all at once it would be waited for. */
+void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, const void *next,
                     fn_dtype dtype); /* which is one */
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype);
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype);

@@ -139,11 +139,17 @@ void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char
     }
 }
 
+/* What an array has below this part, if it goes on. */
+static const void *below(const fn_columns_result *t, const fn_columns_part *part, const char *array)
+{
+    return (const void *)((uintptr_t)array + (uintptr_t)place(t, part->row + part->rows, part->column));
+}
+
 void fn_columns_fetch(const fn_columns_result *t, const fn_columns_part *part, const char *array)
 {
     const uintptr_t bytes = (uintptr_t)(part->cols * t->item_bytes);
     for (ptrdiff_t i = 0; array && i < part->rows; i++) {
-        const uintptr_t row = (uintptr_t)array + (uintptr_t)place(t, part->row + part->rows + i, part->column);
+        const uintptr_t row = (uintptr_t)below(t, part, array) + (uintptr_t)(i * t->stride * t->item_bytes);
         for (uintptr_t at = 0; at < bytes; at += FN_UNIT_BYTES) FN_PREFETCH(row + at);
     }
 }
@@ -158,7 +164,7 @@ static void finish_piece(const fn_columns_result *t, const fn_columns_part *piec
          *z = t->stream || t->out == t->finish.residual ? tile : out;
     z_tile(t, piece, z);
     if (activation != FN_NO_ACTIVATION)
-        fn_activate_to(activation, z, out, n, t->stream, dtype_of(t));
+        fn_activate_to(activation, z, out, n, t->stream, below(t, piece, t->x), dtype_of(t));
     else if (z == tile)
         t->kernels->put_rows(tile, out, 1, n, n, t->stream);
 }
@@ -228,7 +234,7 @@ static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t
                                            .column = column + j,
                                            .cols = fn_min(some_cols, cols - j)};
             if (t->stream && !t->loader) {
-                fn_columns_fetch(t, &piece, t->x);
+                if (t->z || !fn_takes_long(t->finish.activation)) fn_columns_fetch(t, &piece, t->x); /* else meanwhile */
                 fn_columns_fetch(t, &piece, t->dy ? t->dy : t->finish.residual);
             }
             if (t->loader)

@@ -12,9 +12,9 @@
 
 FN_TABLES(layernorm)
 
-/* What both directions have; `arrays` of x's size are read and written. */
+/* What both directions have; `arrays` of x's size are read and written; steps: there is more to do than kernels do. */
 static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, const unsigned char *where,
-                       fn_activation activation, const fn_rows_hook *hook)
+                       fn_activation activation, int steps, const fn_rows_hook *hook)
 {
     const ptrdiff_t bytes = arrays * m * fn_stored_bytes(format) + (hook ? hook->bytes : 0);
     return (fn_rows){.m = m,
@@ -24,7 +24,13 @@ static fn_rows rows_of(ptrdiff_t m, fn_row_format format, ptrdiff_t arrays, cons
                      .work = bytes * (activation > FN_LEAKY_RELU ? 4 : 1), /* which take exponentials */
                      .group = FN_GROUP_ROWS,
                      .columns = format.n,
-                     .tiled = where || activation || hook || format.storage != FN_REAL};
+                     .tiled = where || steps || hook || format.storage != FN_REAL};
+}
+
+/* Row i of an array, which may lie behind its end: it is fetched, not read. */
+static const void *row(const void *array, ptrdiff_t i, fn_row_format format)
+{
+    return (const void *)((uintptr_t)array + (uintptr_t)(i * fn_row_bytes(format)));
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
@@ -46,35 +52,29 @@ static void skip_rows(const fn_layernorm_fwd *op, const fn_tile *t)
     }
 }
 
-/* In place; what the next tile reads is fetched meanwhile. */
-static void activate(const fn_layernorm_fwd *op, const fn_tile *t, fn_row_format format)
-{
-    enum { PIECE = 4096, LINE = FN_UNIT_BYTES };
-    const ptrdiff_t size = fn_item_bytes(format.dtype), bytes = t->rows * op->n * size;
-    const uintptr_t next = (uintptr_t)op->x + (uintptr_t)bytes;
-    for (ptrdiff_t i = 0; op->activation && i < bytes; i += PIECE) {
-        for (ptrdiff_t k = i; op->fetch && k < i + PIECE; k += LINE) FN_PREFETCH(next + (uintptr_t)k);
-        fn_activate(op->activation, (char *)op->y + i, fn_min(PIECE, bytes - i) / size, format.dtype);
-    }
-}
+/* Whether an activation is a step of its own; a ReLU kernels take with y. */
+static int is_step(fn_activation activation) { return activation > FN_RELU; }
 
 static void fwd_tile(const void *arg, const fn_tile *t)
 {
     const fwd_task *task = arg;
     const fn_row_format format = task->format;
     const fn_layernorm_fwd *whole = task->op;
+    const int step = is_step(whole->activation);
     fn_layernorm_fwd op = *whole;
-    void *space = fn_tile_space(t, 0);
+    void *space = fn_tile_space(t, 0), *y = fn_tile_place(t, format, op.y, space);
     if (t->rows > 0) {
         op.x = task->hook ? task->hook->load(task->hook->arg, t) : fn_tile_load(t, format, op.x, space);
-        op.y = fn_tile_place(t, format, op.y, space);
-        op.stream = t->stream && op.y != space && !op.activation; /* which reads it again */
+        op.y = step ? space : y;
+        op.stream = t->stream && op.y != space;
         if (op.mean) op.mean = fn_tile_place(t, fn_row_statistic, op.mean, t->mean);
         if (op.rstd) op.rstd = fn_tile_place(t, fn_row_statistic, op.rstd, t->rstd);
         task->kernels->forward(&op, 0, t->rows);
-        activate(&op, t, format);
+        if (step)
+            fn_activate_to(op.activation, space, y, t->rows * op.n, t->stream && y != space,
+                           op.fetch ? row(op.x, t->rows, format) : NULL, format.dtype);
     }
-    fn_tile_store(t, format, op.y, whole->y);
+    fn_tile_store(t, format, y, whole->y);
     if (op.mean) fn_tile_store(t, fn_row_statistic, op.mean, whole->mean);
     if (op.rstd) fn_tile_store(t, fn_row_statistic, op.rstd, whole->rstd);
     if (t->where) skip_rows(whole, t);
@@ -85,7 +85,7 @@ int fn_layernorm_forward(const fn_layernorm_fwd *given, const fn_rows_hook *hook
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_fwd op = *given;
     const fwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
-    fn_rows rows = rows_of(op.m, task.format, 2, op.where, op.activation, hook);
+    fn_rows rows = rows_of(op.m, task.format, 2, op.where, op.activation, is_step(op.activation), hook);
     int status = 0;
     rows.stream = fn_rows_stream(&rows, 0, op.y, op.x, NULL);
     rows.spaces = rows.tiled ? 1 : 0;
@@ -107,6 +107,7 @@ typedef struct {
     const fn_layernorm_kernels *kernels;
     const fn_rows_hook *hook;
     fn_row_format format;
+    ptrdiff_t ahead; /* how many rows ahead dy and x are fetched, or 0 */
 } bwd_task;
 
 /* dy becomes the gradient of what the activation was given, which is computed again. */
@@ -119,9 +120,12 @@ static const void *through_activation(const bwd_task *task, const fn_layernorm_b
                                       .y = z,
                                       .mean = (double *)op->mean,
                                       .rstd = (double *)op->rstd};
-    if (!op->activation) return op->dy;
-    task->kernels->normalize(&forward, 0, rows);
-    fn_activate_backward(op->activation, op->dy, z, z, rows * op->n, task->format.dtype);
+    if (op->activation == FN_RELU) {
+        task->kernels->relu_gradient(&forward, op->dy, 0, rows);
+    } else {
+        task->kernels->normalize(&forward, 0, rows);
+        fn_activate_backward(op->activation, op->dy, z, z, rows * op->n, task->format.dtype);
+    }
     return z;
 }
 
@@ -136,7 +140,11 @@ static void bwd_tile(const void *arg, const fn_tile *t, const fn_row_sum *sums)
         op.x = fn_tile_load(t, format, op.x, fn_tile_space(t, 1));
         op.mean = fn_tile_load(t, fn_row_statistic, op.mean, t->mean);
         op.rstd = fn_tile_load(t, fn_row_statistic, op.rstd, t->rstd);
-        op.dy = through_activation(task, &op, t->rows, fn_tile_space(t, 2));
+        if (op.activation) op.dy = through_activation(task, &op, t->rows, fn_tile_space(t, 2));
+        if (task->ahead && op.x != fn_tile_space(t, 1)) {
+            op.next_dy = row(task->op->dy, t->begin + task->ahead, format);
+            op.next_x = row(task->op->x, t->begin + task->ahead, format);
+        }
         op.dx = fn_tile_place(t, format, op.dx, fn_tile_space(t, 0));
         op.dsum = op.dsum ? fn_tile_load(t, format, op.dsum, fn_tile_space(t, 3)) : NULL;
         op.stream = t->stream && op.dx != fn_tile_space(t, 0) && !task->hook; /* which reads it again */
@@ -157,13 +165,15 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
 {
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
-    const bwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
-    fn_rows rows = rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, hook);
+    bwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}, 0};
+    fn_rows rows = rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, op.activation, hook);
     int status = 0;
     rows.stream = fn_rows_stream(&rows, (uintptr_t)op.dx % FN_UNIT_BYTES == 0, op.dx, op.x, op.dy);
     rows.spaces = !rows.tiled ? 0 : op.dsum ? 4 : op.activation ? 3 : 2;
     op.exact = fn_rows_taken(&rows) > FN_PLAIN_ROWS;
-    op.fetch = !rows.tiled && rows.bytes >= FN_STREAM_BYTES && fn_row_bytes(task.format) >= FN_FETCH_ROW_BYTES;
+    op.next_dy = op.next_x = NULL;
+    if (rows.bytes >= FN_STREAM_BYTES && fn_row_bytes(task.format) >= FN_FETCH_ROW_BYTES)
+        task.ahead = rows.tiled ? fn_backward_tile_rows(&rows) : fn_layernorm_bwd_group_rows(fn_row_bytes(task.format));
     if (op.m == 0 || op.n == 0)
         backward_of_nothing(&op, dtype);
     else

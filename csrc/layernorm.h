@@ -17,7 +17,7 @@ typedef struct {
     double eps;
     fn_storage storage;         /* drivers: of x and y; kernels take reals only */
     const unsigned char *where; /* drivers: (m), the rows that are taken, or NULL for all */
-    fn_activation activation;   /* drivers: of y */
+    fn_activation activation;   /* of y; kernels take a ReLU, and no other into account */
     int stream, fetch;          /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
 } fn_layernorm_fwd;
 
@@ -34,8 +34,9 @@ typedef struct {
     fn_storage storage;        /* drivers: of dy, x, dx and dsum, the rest as above */
     const unsigned char *where;
     fn_activation activation;
-    int stream, fetch; /* kernels: write dx past the cache, fetch dy and x ahead; as above */
-    int exact;         /* kernels: add exact terms up (exact_sums.inc); as above */
+    int stream; /* kernels: write dx past the cache; as above */
+    int exact;  /* kernels: add exact terms up (exact_sums.inc); as above */
+    const void *next_dy, *next_x; /* kernels: arrays that are fetched row by row as dy and x are taken; both or NULL */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with
@@ -52,6 +53,8 @@ typedef struct {
     /* The same from mean and rstd, which are given: with the bits of the forward call that they come from, but for what
      * float64 rounded from a mean. */
     void (*normalize)(const fn_layernorm_fwd *op, ptrdiff_t begin, ptrdiff_t end);
+    /* Likewise dy where y is greater than 0, else 0, instead of y. */
+    void (*relu_gradient)(const fn_layernorm_fwd *op, const void *dy, ptrdiff_t begin, ptrdiff_t end);
     /* Rows [begin, end) of dx; their share of dgamma and dbeta is added to sums. begin is a multiple of the group. */
     void (*backward)(const fn_layernorm_bwd *op, ptrdiff_t begin, ptrdiff_t end, const fn_gradient_sums *sums);
 } fn_layernorm_kernels;

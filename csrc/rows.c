@@ -277,11 +277,16 @@ static void write_sum(const bwd_task *task, int i, void *out)
     }
 }
 
+ptrdiff_t fn_backward_tile_rows(const fn_rows *rows)
+{
+    const ptrdiff_t some = fn_max(1, FN_TILE_BYTES / fn_row_bytes(rows->format));
+    return fn_round_up(some, fn_min(rows->group, FN_GRADIENT_ROWS)); /* of a kernel's groups */
+}
+
 int fn_rows_backward(const fn_rows *rows, fn_backward_tile *tile, const void *op, int count, void *const *out)
 {
     bwd_task task = {.tile = tile, .op = op, .count = count, .exact = rows->format.dtype == FN_FLOAT64};
-    const ptrdiff_t some = fn_max(1, FN_TILE_BYTES / fn_row_bytes(rows->format));
-    const ptrdiff_t tile_rows = fn_round_up(some, fn_min(rows->group, FN_GRADIENT_ROWS)); /* of a kernel's groups */
+    const ptrdiff_t tile_rows = fn_backward_tile_rows(rows);
     task.w.rows = rows;
     cut_slabs(&task, fn_rows_taken(rows));
     task.padded = fn_round_up(rows->columns + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4);

@@ -83,6 +83,9 @@ typedef struct {
     double *hi, *lo;
 } fn_row_sum;
 
+/* Rows of a tile of it, at most. */
+ptrdiff_t fn_backward_tile_rows(const fn_rows *rows);
+
 /* The same with `count` sums, which tile() adds to; they are rounded to out, NULL for those that nobody wants. */
 typedef void fn_backward_tile(const void *op, const fn_tile *t, const fn_row_sum *sums);
 int fn_rows_backward(const fn_rows *rows, fn_backward_tile *tile, const void *op, int count, void *const *out);

@@ -104,21 +104,38 @@ def test_activation_has_the_bits_of_the_steps(activation, dtype, isa):
 
 
 @dtypes
+@pytest.mark.parametrize("activation", ["relu", "silu"])
 @pytest.mark.parametrize("shape", LARGE, ids=str)
-def test_activation_past_the_cache(shape, dtype):
+def test_activation_past_the_cache(shape, activation, dtype):
     a = arrays(shape, dtype)
-    check_activation(a, "relu", a["gamma"], a["beta"])
+    check_activation(a, activation, a["gamma"], a["beta"])
 
 
+@dtypes
+@pytest.mark.parametrize("n", [5, 64, 300, 5000])
+def test_relu_of_nan_and_of_both_zeros(n, dtype, isa):
+    a = arrays((20, n), dtype)
+    a["x"][3, n // 2] = np.nan
+    a["x"][5] = 0
+    a["gamma"][:2] = 0, -0.0
+    a["beta"][:3] = 0, -0.0, np.nan
+    for parameters in ((a["gamma"], a["beta"]), (a["gamma"], None), (None, a["beta"]), (None, None)):
+        y = fastnorm.layer_norm(a["x"], *parameters)
+        assert same_bits(fastnorm.layer_norm(a["x"], *parameters, activation="relu"), fastnorm.relu(y))
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu"])
 @pytest.mark.parametrize("scale", [1e-35, 1e30])
 @pytest.mark.parametrize("n", [5, 300, 5000])
-def test_activation_of_rows_that_float32_cannot_hold(n, scale, isa):
+def test_activation_of_rows_that_float32_cannot_hold(n, scale, activation, isa):
     a = arrays((9, n), np.float32)
     a["x"][::2] *= np.float32(scale)
     x, gamma, beta = a["x"], a["gamma"], a["beta"]
     z, mean, rstd = fastnorm.layer_norm(x, gamma, beta, eps=0, return_stats=True)
-    got = fastnorm.layer_norm_backward(a["dy"], x, mean, rstd, gamma, beta=beta, activation="silu")
-    assert_all(got, fastnorm.layer_norm_backward(dz_of(a["dy"], z, "silu"), x, mean, rstd, gamma))
+    y = fastnorm.layer_norm(x, gamma, beta, eps=0, activation=activation)
+    assert same_bits(y, function(activation)(z))
+    got = fastnorm.layer_norm_backward(a["dy"], x, mean, rstd, gamma, beta=beta, activation=activation)
+    assert_all(got, fastnorm.layer_norm_backward(dz_of(a["dy"], z, activation), x, mean, rstd, gamma))
 
 
 @dtypes

@@ -8,6 +8,7 @@
     {                                                                                                                  \
         .forward = layernorm_fwd_##dtype,                                                                              \
         .normalize = layernorm_normalize_##dtype,                                                                      \
+        .relu_gradient = layernorm_relu_gradient_##dtype,                                                              \
         .backward = layernorm_bwd_##dtype,                                                                             \
     }
 

@@ -22,7 +22,6 @@ typedef struct {
     fn_columns_result z;
     fn_coefficients k;
     fn_wide_columns wide;
-    const char *dy;
     char *dz; /* or NULL */
     int stream, fetch;
     const fn_columns_loader *loader; /* or NULL */
@@ -35,39 +34,41 @@ static int follows(const fn_finish *finish) { return finish->residual || finish-
 /* Spare arrays of the plan for it, if there is anything that follows. */
 static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
 
-static const char *make_loaded_dz(const finish_gradient *g, const fn_columns_part *part, char *tile)
+static void make_loaded_dz(const finish_gradient *g, fn_columns_part *part, char *tile)
 {
     _Alignas(FN_UNIT_BYTES) char r[FN_GATHER_BYTES];
     const void *residual = g->z.finish.residual;
     if (residual) fn_columns_load(g->loader, residual, part, g->z.stride, r, 0);
     const fn_columns_result z = fn_columns_of_tile(&g->z, part, residual ? r : NULL, NULL);
-    fn_columns_dz(&z, part, tile);
+    fn_columns_dz(&z, part, tile, part->cols);
     if (g->dz) fn_columns_store(g->loader, tile, g->dz, part, g->z.stride, g->stream);
-    return tile;
+    part->dy = tile;
 }
 
-static const char *make_dz(const void *context, const fn_columns_part *part, char *tile)
+static void make_dz(const void *context, fn_columns_part *part, char *tile)
 {
     const finish_gradient *g = context;
-    if (g->loader) return make_loaded_dz(g, part, tile);
+    if (g->loader) {
+        make_loaded_dz(g, part, tile);
+        return;
+    }
     const fn_columns_result *z = &g->z;
     const ptrdiff_t in = (part->row * z->stride + part->column) * z->item_bytes;
-    const int there = g->dz && !g->stream && g->dz + in != part->dy && (part->cols == z->stride || part->rows == 1);
+    const int dense = part->cols == z->stride || part->rows == 1;
+    const int there = g->dz && !g->stream && g->dz + in != part->dy && (dense || fn_columns_dz_by_rows(z));
     char *dz = there ? g->dz + in : tile; /* z lies there meanwhile */
-    if (g->fetch) fn_columns_fetch(z, part, z->finish.residual);
-    if (g->fetch && part->cols < z->stride) { /* else the sums fetch these while they wait for nothing else */
-        fn_columns_fetch(z, part, z->x);
-        fn_columns_fetch(z, part, g->dy);
-    }
-    fn_columns_dz(z, part, dz);
-    if (g->dz && dz == tile) z->kernels->put_rows(tile, g->dz + in, part->rows, part->cols, z->stride, g->stream);
-    return dz;
+    const ptrdiff_t stride = there ? z->stride : part->cols;
+    if (g->fetch) fn_columns_fetch(z, part, z->finish.residual); /* the others the sums fetch */
+    fn_columns_dz(z, part, dz, stride);
+    if (g->dz && !there) z->kernels->put_rows(tile, g->dz + in, part->rows, part->cols, z->stride, g->stream);
+    part->dy = dz;
+    part->dy_stride = stride;
 }
 
 /* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
  * scratch two. */
 static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd,
-                           const fn_finish_bwd *finish, const void *dy, const fn_columns *plan, double *spare,
+                           const fn_finish_bwd *finish, const fn_columns *plan, double *spare,
                            double *scratch)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
@@ -97,7 +98,6 @@ static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, 
                                .item_bytes = size};
     g->dz = finish->dresidual;
     g->loader = NULL;
-    g->dy = dy;
     g->fetch = g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
 }
 
@@ -191,7 +191,7 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     if (follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {
             .m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma, .beta = op->finish.beta};
-        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, op->dy, &plan, mean + plan.padded,
+        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded,
                        s.sums.a);
         if (loaded) {
             finish.loader = &loader;
@@ -236,9 +236,9 @@ typedef struct {
     fn_columns_result dx;
 } inference_gradient;
 
-static const char *first_dz(const void *context, const fn_columns_part *part, char *tile)
+static void first_dz(const void *context, fn_columns_part *part, char *tile)
 {
-    return make_dz(&((const inference_gradient *)context)->finish, part, tile);
+    make_dz(&((const inference_gradient *)context)->finish, part, tile);
 }
 
 static void then_scale(const void *context, const fn_columns_part *part)
@@ -298,7 +298,7 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_col
                                           .running_mean = op->running_mean,
                                           .gamma = op->gamma,
                                           .beta = op->finish.beta};
-        prepare_finish(&context.finish, &z, rstd, &op->finish, op->dy, &plan, rstd + plan.padded, s.sums.a);
+        prepare_finish(&context.finish, &z, rstd, &op->finish, &plan, rstd + plan.padded, s.sums.a);
         if (loaded) context.finish.loader = &loader;
         data.first = first_dz;
     }

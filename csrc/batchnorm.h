@@ -120,10 +120,10 @@ typedef struct {
      * which holds whole units. All rows but the last call's are whole groups. fetch: x comes from memory. */
     void (*moments)(const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const void *pivot, int fetch,
                     const fn_column_sums *out);
-    /* The same for the backward: sums of dy * (x - mean) and of dy. mean holds whole units. dy_from: x comes from memory and
-     * dy from there, where it lies likewise; or NULL. */
-    void (*bwd_sums)(const void *dy, const void *x, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
-                     const double *mean, const void *dy_from, const fn_column_sums *out);
+    /* The same for the backward: sums of dy * (x - mean) and of dy, rows of which lie dy_stride apart. mean holds whole
+     * units. dy_from: x comes from memory and dy from there, where it lies as x does; or NULL. */
+    void (*bwd_sums)(const void *dy, ptrdiff_t dy_stride, const void *x, ptrdiff_t rows, ptrdiff_t stride,
+                     ptrdiff_t cols, const double *mean, const void *dy_from, const fn_column_sums *out);
     /* Moments of all c columns from their sums over op->m rows, in place: center holds the pivots and becomes the means, sums->a_lo
      * what they lack, sums->b_lo m2; the rest is spent. */
     void (*column_moments)(const fn_batchnorm_fwd *op, const fn_column_sums *sums, void *center);
@@ -157,9 +157,9 @@ typedef struct {
     /* The same and what follows, where that is a ReLU, a residual or both: y may be x or the residual. */
     void (*apply_finish)(const void *x, const void *residual, void *y, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                          const fn_coefficients *k, int relu, int stream);
-    /* dz = dy where z + residual > 0, else 0. */
-    void (*relu_gradient)(const void *dy, const void *x, const void *residual, void *dz, ptrdiff_t rows,
-                          ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
+    /* dz = dy where z + residual > 0, else 0; rows of dy and dz lie dy_stride and dz_stride apart. */
+    void (*relu_gradient)(const void *dy, ptrdiff_t dy_stride, const void *x, const void *residual, ptrdiff_t stride,
+                          void *dz, ptrdiff_t dz_stride, ptrdiff_t rows, ptrdiff_t cols, const fn_coefficients *k);
     /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
      * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
      * `ahead` of these are fetched, unless that is 0. */

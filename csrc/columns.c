@@ -127,34 +127,33 @@ static void clear_sums(const fn_columns *plan, const fn_column_sums *s, ptrdiff_
     memset(s->b_lo, 0, bytes);
 }
 
-/* Part by part, each of whole groups: dy as it is, or what is made of it, with which rows of x are together if need be. */
+/* Part by part, each of whole groups and of so few columns that it stays in the first-level cache: dy as it is, or what is
+ * made of it. */
 static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
                       const fn_column_sums *out)
 {
-    _Alignas(FN_UNIT_BYTES) char x_tile[FN_GATHER_BYTES], dy_tile[FN_GATHER_BYTES];
+    _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
-    const ptrdiff_t row_bytes = cols * plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
+    const ptrdiff_t size = plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
     const ptrdiff_t bytes = data->first ? FN_PIECE_BYTES : FN_PART_BYTES,
-                    some = fn_max(1, bytes / row_bytes / group) * group;
-    for (const ptrdiff_t end = row + rows; row < end; row += some) {
-        const ptrdiff_t in = (row * plan->stride + column) * plan->item_bytes, count = fn_min(some, end - row);
-        const char *x = data->x + in;
-        fn_columns_part part = {row, count, column, cols, data->dy + in, plan->stride, NULL};
-        if (data->first) {
-            part.dy = data->first(data->context, &part, dy_tile);
-            part.dy_stride = cols;
-            if (plan->stride != cols) {
-                for (ptrdiff_t i = 0; i < count; i++)
-                    memcpy(x_tile + i * row_bytes, x + i * plan->stride * plan->item_bytes, (size_t)row_bytes);
-                x = x_tile;
-            }
+                    most = data->first ? fn_min(cols, bytes / group / size) : cols,
+                    some = fn_max(1, bytes / (most * size) / group) * group;
+    for (const ptrdiff_t end = row + rows; row < end; row += some)
+        for (ptrdiff_t j = 0; j < cols; j += most) {
+            const ptrdiff_t in = (row * plan->stride + column + j) * size;
+            const fn_column_sums to = sums_at(out, j);
+            fn_columns_part part = {.row = row,
+                                    .rows = fn_min(some, end - row),
+                                    .column = column + j,
+                                    .cols = fn_min(most, cols - j),
+                                    .dy = data->dy + in,
+                                    .dy_stride = plan->stride};
+            if (data->first) data->first(data->context, &part, tile);
+            task->kernels->bwd_sums(part.dy, part.dy_stride, data->x + in, part.rows, plan->stride, part.cols,
+                                    data->mean + part.column, task->fetch ? data->dy + in : NULL, &to);
+            if (data->then) data->then(data->context, &part);
         }
-        const int fetch = task->fetch && part.dy_stride == plan->stride;
-        task->kernels->bwd_sums(part.dy, x, count, part.dy_stride, cols, data->mean + column,
-                                fetch ? data->dy + in : NULL, out);
-        if (data->then) data->then(data->context, &part);
-    }
     if (data->first) task->kernels->fence();
 }
 
@@ -191,8 +190,8 @@ static void sum_loaded(const column_task *task, ptrdiff_t row, ptrdiff_t rows, p
             fn_columns_load(&loader, data->x, &part, plan->stride, x, ahead);
             if (data->dy) {
                 fn_columns_load(&loader, data->dy, &part, plan->stride, dy, ahead);
-                if (data->first) part.dy = data->first(data->context, &part, dz);
-                task->kernels->bwd_sums(part.dy, x, part.rows, width, width, data->mean + first, NULL, &to);
+                if (data->first) data->first(data->context, &part, dz);
+                task->kernels->bwd_sums(part.dy, width, x, part.rows, width, width, data->mean + first, NULL, &to);
                 if (data->then) data->then(data->context, &part);
             } else {
                 task->kernels->moments(x, part.rows, width, width, data->pivot + first * size, 0, &to);
@@ -219,8 +218,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         else if (data->first || data->then)
             sum_parts(task, row, rows, column, cols, &out);
         else if (data->dy)
-            task->kernels->bwd_sums(data->dy + in, data->x + in, rows, plan->stride, cols, data->mean + column,
-                                    task->fetch ? data->dy + in : NULL, &out);
+            task->kernels->bwd_sums(data->dy + in, plan->stride, data->x + in, rows, plan->stride, cols,
+                                    data->mean + column, task->fetch ? data->dy + in : NULL, &out);
         else
             task->kernels->moments(data->x + in, rows, plan->stride, cols, data->pivot + column * plan->item_bytes,
                                    task->fetch, &out);
@@ -248,7 +247,7 @@ static void add_tail(const fn_columns *plan, const fn_batchnorm_kernels *kernels
         if (data->dy) fn_columns_load(&loader, data->dy, &part, plan->stride, dy_tile, 0);
         if (data->dy) part.dy = dy_tile;
     }
-    if (data->first) part.dy = data->first(data->context, &part, dz_tile);
+    if (data->first) data->first(data->context, &part, dz_tile);
     for (ptrdiff_t j = 0; j < cols; j++) {
         const double x = fn_value_at(x_at, j, size);
         if (data->dy) {

@@ -71,9 +71,9 @@ typedef struct {
     const char *x, *dy, *pivot;
     const double *mean;
     fn_columns_source source; /* of x and dy */
-    /* With dy: makes of each part what is summed for dy; or NULL. It gives a dense tile of it: that one, or where the part
-     * is dense in its array, too, what it wrote there. */
-    const char *(*first)(const void *context, const fn_columns_part *part, char *tile);
+    /* With dy: makes of a part, whose dy becomes that, what is summed for dy: a dense tile, or where it wrote it; or NULL.
+     * The tile has room for the part. */
+    void (*first)(const void *context, fn_columns_part *part, char *tile);
     /* With dy: what is done with each part once it has been summed, while it is in the first-level cache, and with what was
      * summed for dy; or NULL. x and dy of that part may be written then. */
     void (*then)(const void *context, const fn_columns_part *part);

@@ -121,22 +121,25 @@ static void z_tile(const fn_columns_result *t, const fn_columns_part *part, char
     }
 }
 
-void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile)
+int fn_columns_dz_by_rows(const fn_columns_result *z)
+{
+    return z->finish.activation == FN_RELU && !z->k->wide_count;
+}
+
+void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *dz, ptrdiff_t dz_stride)
 {
     const fn_activation activation = z->finish.activation;
-    const int relu = activation == FN_RELU && !z->k->wide_count;
-    const fn_coefficients k = fn_coefficients_from(z->k, part->column * z->item_bytes);
     const ptrdiff_t some = some_of(z, part), n = some * part->cols, size = z->item_bytes;
-    if (!relu && activation != FN_NO_ACTIVATION) z_tile(z, part, tile);
-    for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * size) {
-        const ptrdiff_t in = place(z, part->row + i, part->column);
-        const char *dy = part->dy + i * part->dy_stride * size;
-        if (relu)
-            z->kernels->relu_gradient(dy, z->x + in, moved(z->finish.residual, in), tile, some, z->stride, part->cols,
-                                      &k);
-        else
-            fn_activate_backward(activation, dy, tile, tile, n, dtype_of(z));
+    if (fn_columns_dz_by_rows(z)) {
+        const fn_coefficients k = fn_coefficients_from(z->k, part->column * size);
+        const ptrdiff_t in = place(z, part->row, part->column);
+        z->kernels->relu_gradient(part->dy, part->dy_stride, z->x + in, moved(z->finish.residual, in), z->stride, dz,
+                                  dz_stride, part->rows, part->cols, &k);
+        return;
     }
+    if (activation != FN_NO_ACTIVATION) z_tile(z, part, dz);
+    for (ptrdiff_t i = 0; i < part->rows; i += some, dz += n * size)
+        fn_activate_backward(activation, part->dy + i * part->dy_stride * size, dz, dz, n, dtype_of(z));
 }
 
 /* What an array has below this part, if it goes on. */
@@ -176,7 +179,7 @@ static void dx_piece(const fn_columns_result *t, const fn_columns_part *piece)
     fn_columns_part part = *piece;
     part.dy = t->dy + in;
     part.dy_stride = part.cols;
-    fn_columns_dz(t->z, &part, dz);
+    fn_columns_dz(t->z, &part, dz, part.cols);
     normalize(t, dz, t->x + in, t->out + in, part.rows, part.column, part.cols, t->stream);
 }
 
@@ -214,7 +217,7 @@ static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piec
     }
     if (t->z) {
         const fn_columns_result z = fn_columns_of_tile(t->z, &part, residual ? r : NULL, NULL);
-        fn_columns_dz(&z, &part, dz);
+        fn_columns_dz(&z, &part, dz, part.cols);
         part.dy = dz;
         if (t->dz) fn_columns_store(t->loader, dz, t->dz, &part, t->stride, t->stream);
     }

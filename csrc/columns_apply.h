@@ -64,7 +64,10 @@ void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *pa
 /* Fetches what the part below this one will want of an array that lies as out does, or of none. */
 void fn_columns_fetch(const fn_columns_result *t, const fn_columns_part *part, const char *array);
 
-/* The gradient of z from dy, that of what follows: a dense tile, part->cols elements a row. */
-void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *tile);
+/* Whether the gradient of z can be made row by row; else rows of it have to be dense. */
+int fn_columns_dz_by_rows(const fn_columns_result *z);
+
+/* The gradient of z from dy, that of what follows: rows of part->cols elements, dz_stride elements apart. */
+void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *dz, ptrdiff_t dz_stride);
 
 #endif

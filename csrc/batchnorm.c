@@ -196,7 +196,7 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
         if (loaded) {
             finish.loader = &loader;
             finish.dz = NULL; /* dz is a real, which sums and dx are made of */
-        } else if (!finish.dz && op->dx != op->x && (!finish.stream || fn_takes_long(op->finish.of.activation))) {
+        } else if (!finish.dz && op->dx != op->x && fn_takes_long(op->finish.of.activation)) {
             finish.dz = op->dx;
         }
         finish.stream = finish.stream && finish.dz != op->dy;

@@ -150,6 +150,9 @@ typedef struct {
                          const fn_coefficients *k);
     void (*bwd_apply_stream)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
                              const fn_coefficients *k);
+    /* dx where dy is the gradient of relu(z): that of z takes its place. */
+    void (*bwd_apply_relu)(const void *dy, const void *x, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,
+                           const fn_coefficients *k, const fn_coefficients *z, int stream);
     /* dx = dy * scale, likewise. */
     void (*scale)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols, const fn_coefficients *k);
     void (*scale_stream)(const void *dy, void *dx, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t cols,

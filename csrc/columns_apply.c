@@ -268,6 +268,12 @@ static int in_registers(const fn_columns_result *t)
     return !t->k->wide_count && (t->finish.activation == FN_NO_ACTIVATION || t->finish.activation == FN_RELU);
 }
 
+/* Likewise what a plain column follows, of which no residual is left here. */
+static int behind_relu(const fn_columns_result *t)
+{
+    return t->z && fn_columns_dz_by_rows(t->z) && !t->k->wide_count && !t->z->finish.residual;
+}
+
 static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
     const ptrdiff_t in = place(t, row, column);
@@ -276,7 +282,10 @@ static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows
     if (!t->loader && follows && in_registers(t))
         t->kernels->apply_finish(t->x + in, moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,
                                  t->finish.activation == FN_RELU, t->stream);
-    else if (t->loader || follows || t->z)
+    else if (!t->loader && behind_relu(t)) {
+        const fn_coefficients z = fn_coefficients_from(t->z->k, column * t->item_bytes);
+        t->kernels->bwd_apply_relu(t->dy + in, t->x + in, t->out + in, rows, t->stride, cols, &k, &z, t->stream);
+    } else if (t->loader || follows || t->z)
         apply_by_pieces(t, row, rows, column, cols);
     else
         normalize(t, moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);

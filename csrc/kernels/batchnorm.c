@@ -19,6 +19,7 @@
         .bwd_apply = batchnorm_bwd_apply_##dtype,                                                                      \
         .apply_stream = batchnorm_apply_stream_##dtype,                                                                \
         .bwd_apply_stream = batchnorm_bwd_apply_stream_##dtype,                                                        \
+        .bwd_apply_relu = batchnorm_bwd_apply_relu_##dtype,                                                            \
         .scale = batchnorm_scale_##dtype,                                                                              \
         .scale_stream = batchnorm_scale_stream_##dtype,                                                                \
         .apply_finish = batchnorm_apply_finish_##dtype,                                                                \

@@ -68,8 +68,7 @@ static void make_dz(const void *context, fn_columns_part *part, char *tile)
 /* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
  * scratch two. */
 static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd,
-                           const fn_finish_bwd *finish, const fn_columns *plan, double *spare,
-                           double *scratch)
+                           const fn_finish_bwd *finish, const fn_columns *plan, double *spare, double *scratch)
 {
     const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
     const ptrdiff_t padded = plan->padded, size = plan->item_bytes;
@@ -98,7 +97,9 @@ static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, 
                                .item_bytes = size};
     g->dz = finish->dresidual;
     g->loader = NULL;
-    g->fetch = g->stream = 4 * plan->m * plan->stride / plan->fold * size >= FN_STREAM_BYTES;
+    const ptrdiff_t bytes = plan->m * plan->stride / plan->fold * size;
+    g->fetch = 4 * bytes >= FN_STREAM_BYTES;
+    g->stream = 5 * bytes / 2 >= FN_STREAM_BYTES; /* it is read again: a cache may still have it */
 }
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
@@ -188,20 +189,28 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     fn_columns_repeat(mean, &plan, sizeof(double));
     fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean, .source = *source};
     finish_gradient finish;
+    fn_relu_gradient relu;
     if (follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {
             .m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma, .beta = op->finish.beta};
-        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded,
-                       s.sums.a);
+        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded, s.sums.a);
         if (loaded) {
             finish.loader = &loader;
             finish.dz = NULL; /* dz is a real, which sums and dx are made of */
-        } else if (!finish.dz && op->dx != op->x && fn_takes_long(op->finish.of.activation)) {
+        } else if (!finish.dz && op->dx != op->x && (!finish.fetch || fn_takes_long(op->finish.of.activation))) {
             finish.dz = op->dx;
         }
         finish.stream = finish.stream && finish.dz != op->dy;
         data.first = make_dz;
         data.context = &finish;
+        relu = (fn_relu_gradient){.dy = op->dy,
+                                  .x = op->x,
+                                  .residual = op->finish.of.residual,
+                                  .z = &finish.k,
+                                  .dz = finish.dz,
+                                  .fetch = finish.fetch,
+                                  .stream = finish.stream && finish.dz};
+        if (!loaded && fn_columns_dz_by_rows(&finish.z)) data.relu = &relu;
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);

@@ -112,6 +112,16 @@ typedef struct {
     double mean, rstd, scale, mean_dy, mean_dy_xhat;
 } fn_wide_bwd;
 
+/* The gradient of z in a backward behind relu(z + residual): dz = dy where z + residual > 0, else 0. Rows of all arrays lie
+ * stride elements apart. */
+typedef struct {
+    const void *dy, *x, *residual; /* real; residual may be NULL */
+    const fn_coefficients *z;
+    void *dz; /* where it is written; or NULL */
+    ptrdiff_t rows, stride, cols;
+    int fetch, stream; /* arrays come from memory, dz is written past the cache */
+} fn_relu_gradient;
+
 /* The kernels of one ISA and dtype. */
 typedef struct {
     /* The pivots (real) of cols columns of m >= 1 rows that lie stride elements apart. */
@@ -163,6 +173,8 @@ typedef struct {
     /* dz = dy where z + residual > 0, else 0; rows of dy and dz lie dy_stride and dz_stride apart. */
     void (*relu_gradient)(const void *dy, ptrdiff_t dy_stride, const void *x, const void *residual, ptrdiff_t stride,
                           void *dz, ptrdiff_t dz_stride, ptrdiff_t rows, ptrdiff_t cols, const fn_coefficients *k);
+    /* The sums of the backward, as bwd_sums has them, of such a gradient. */
+    void (*relu_sums)(const fn_relu_gradient *g, const double *mean, const fn_column_sums *out);
     /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
      * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
      * `ahead` of these are fetched, unless that is 0. */

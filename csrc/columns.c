@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns_apply.h"
 #include "columns_load.h"
 #include "exact.h"
 #include "slabs.h"
@@ -200,6 +201,26 @@ static void sum_loaded(const column_task *task, ptrdiff_t row, ptrdiff_t rows, p
     }
 }
 
+/* dy behind a ReLU. */
+static void sum_relu(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
+                     const fn_column_sums *out)
+{
+    const fn_relu_gradient *all = task->data->relu;
+    const ptrdiff_t stride = task->plan->stride, size = task->plan->item_bytes, in = (row * stride + column) * size;
+    const fn_coefficients z = fn_coefficients_from(all->z, column * size);
+    const fn_relu_gradient part = {.dy = (const char *)all->dy + in,
+                                   .x = (const char *)all->x + in,
+                                   .residual = all->residual ? (const char *)all->residual + in : NULL,
+                                   .z = &z,
+                                   .dz = all->dz ? (char *)all->dz + in : NULL,
+                                   .rows = rows,
+                                   .stride = stride,
+                                   .cols = cols,
+                                   .fetch = all->fetch,
+                                   .stream = all->stream};
+    task->kernels->relu_sums(&part, task->data->mean + column, out);
+}
+
 static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
     const column_task *task = arg;
@@ -215,6 +236,8 @@ static void sum_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         clear_sums(plan, &out, cols);
         if (fn_columns_loaded(&data->source))
             sum_loaded(task, row, rows, column, cols, &out);
+        else if (data->relu)
+            sum_relu(task, row, rows, column, cols, &out);
         else if (data->first || data->then)
             sum_parts(task, row, rows, column, cols, &out);
         else if (data->dy)

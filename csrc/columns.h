@@ -74,6 +74,8 @@ typedef struct {
     /* With dy: makes of a part, whose dy becomes that, what is summed for dy: a dense tile, or where it wrote it; or NULL.
      * The tile has room for the part. */
     void (*first)(const void *context, fn_columns_part *part, char *tile);
+    /* With dy: what is summed is the gradient of z, as kernels make it of whole rows; or NULL. The tail is left to first. */
+    const fn_relu_gradient *relu;
     /* With dy: what is done with each part once it has been summed, while it is in the first-level cache, and with what was
      * summed for dy; or NULL. x and dy of that part may be written then. */
     void (*then)(const void *context, const fn_columns_part *part);

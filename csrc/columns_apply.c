@@ -121,10 +121,7 @@ static void z_tile(const fn_columns_result *t, const fn_columns_part *part, char
     }
 }
 
-int fn_columns_dz_by_rows(const fn_columns_result *z)
-{
-    return z->finish.activation == FN_RELU && !z->k->wide_count;
-}
+int fn_columns_dz_by_rows(const fn_columns_result *z) { return z->finish.activation == FN_RELU && !z->k->wide_count; }
 
 void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char *dz, ptrdiff_t dz_stride)
 {
@@ -237,7 +234,8 @@ static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t
                                            .column = column + j,
                                            .cols = fn_min(some_cols, cols - j)};
             if (t->stream && !t->loader) {
-                if (t->z || !fn_takes_long(t->finish.activation)) fn_columns_fetch(t, &piece, t->x); /* else meanwhile */
+                if (t->z || !fn_takes_long(t->finish.activation))
+                    fn_columns_fetch(t, &piece, t->x); /* else meanwhile */
                 fn_columns_fetch(t, &piece, t->dy ? t->dy : t->finish.residual);
             }
             if (t->loader)

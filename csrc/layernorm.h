@@ -34,8 +34,8 @@ typedef struct {
     fn_storage storage;        /* drivers: of dy, x, dx and dsum, the rest as above */
     const unsigned char *where;
     fn_activation activation;
-    int stream; /* kernels: write dx past the cache; as above */
-    int exact;  /* kernels: add exact terms up (exact_sums.inc); as above */
+    int stream;                   /* kernels: write dx past the cache; as above */
+    int exact;                    /* kernels: add exact terms up (exact_sums.inc); as above */
     const void *next_dy, *next_x; /* kernels: arrays that are fetched row by row as dy and x are taken; both or NULL */
 } fn_layernorm_bwd;
 

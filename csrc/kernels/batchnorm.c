@@ -24,6 +24,7 @@
         .scale_stream = batchnorm_scale_stream_##dtype,                                                                \
         .apply_finish = batchnorm_apply_finish_##dtype,                                                                \
         .relu_gradient = batchnorm_relu_gradient_##dtype,                                                              \
+        .relu_sums = batchnorm_relu_sums_##dtype,                                                                      \
         .gather = batchnorm_gather_##dtype,                                                                            \
         .put_rows = batchnorm_put_rows_##dtype,                                                                        \
         .fence = batchnorm_fence_##dtype,                                                                              \

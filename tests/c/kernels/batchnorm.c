@@ -81,22 +81,26 @@ static int run_batch_norm_relu(const arguments *a)
     return fn_batchnorm.forward(&op, a->dtype);
 }
 
-static int run_batch_norm_relu_backward(const arguments *a)
+static int batch_norm_relu_backward(const arguments *a, const void *residual)
 {
-    const fn_batchnorm_bwd op = {.m = a->m,
-                                 .c = a->n,
-                                 .stride = a->n,
-                                 .dy = a->dy,
-                                 .x = a->x,
-                                 .mean = a->mean,
-                                 .rstd = a->rstd,
-                                 .gamma = a->gamma,
-                                 .dx = rooms[OUT].at,
-                                 .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL,
-                                 .dbeta = rooms[OUT_DBETA].at,
-                                 .finish = {.of = {NULL, FN_RELU}, .beta = a->beta}};
+    const fn_batchnorm_bwd op = {
+        .m = a->m,
+        .c = a->n,
+        .stride = a->n,
+        .dy = a->dy,
+        .x = a->x,
+        .mean = a->mean,
+        .rstd = a->rstd,
+        .gamma = a->gamma,
+        .dx = rooms[OUT].at,
+        .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL,
+        .dbeta = rooms[OUT_DBETA].at,
+        .finish = {.of = {residual, FN_RELU}, .beta = a->beta, .dresidual = residual ? rooms[OUT_SUM].at : NULL}};
     return fn_batchnorm.backward(&op, a->dtype);
 }
+
+static int run_batch_norm_relu_backward(const arguments *a) { return batch_norm_relu_backward(a, NULL); }
+static int run_batch_norm_residual_backward(const arguments *a) { return batch_norm_relu_backward(a, a->x); }
 
 const operation batchnorm_operations[] = {
     {"batch_norm",
@@ -125,5 +129,11 @@ const operation batchnorm_operations[] = {
      1,
      run_batch_norm_relu_backward,
      {{"dx", OUT, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
+    {"batch_norm_backward with a residual and a ReLU",
+     0,
+     1,
+     1,
+     run_batch_norm_residual_backward,
+     {{"dx", OUT, 0}, {"dresidual", OUT_SUM, 0}, {"dgamma", OUT_DGAMMA, 0}, {"dbeta", OUT_DBETA, 0}}},
     {0},
 };

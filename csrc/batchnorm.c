@@ -7,6 +7,7 @@
 #include "batchnorm.h"
 #include "channels_first.h"
 #include "columns_apply.h"
+#include "columns_dz.h"
 #include "dispatch.h"
 #include "fpenv.h"
 #include "running.h"
@@ -14,93 +15,6 @@
 #include "work.h"
 
 FN_TABLES(batchnorm)
-
-/* ---- the gradient of what follows -------------------------------------------------------------------------------- */
-
-/* dz, made of dy tile by tile: once, where there is a place for it, or wherever it is needed. */
-typedef struct {
-    fn_columns_result z;
-    fn_coefficients k;
-    fn_wide_columns wide;
-    char *dz; /* or NULL */
-    int stream, fetch;
-    const fn_columns_loader *loader; /* or NULL */
-} finish_gradient;
-
-enum { FINISH_SPARE = 4 };
-
-static int follows(const fn_finish *finish) { return finish->residual || finish->activation; }
-
-/* Spare arrays of the plan for it, if there is anything that follows. */
-static ptrdiff_t spare_of(const fn_finish_bwd *finish) { return follows(&finish->of) ? FINISH_SPARE : 0; }
-
-static void make_loaded_dz(const finish_gradient *g, fn_columns_part *part, char *tile)
-{
-    _Alignas(FN_UNIT_BYTES) char r[FN_GATHER_BYTES];
-    const void *residual = g->z.finish.residual;
-    if (residual) fn_columns_load(g->loader, residual, part, g->z.stride, r, 0);
-    const fn_columns_result z = fn_columns_of_tile(&g->z, part, residual ? r : NULL, NULL);
-    fn_columns_dz(&z, part, tile, part->cols);
-    if (g->dz) fn_columns_store(g->loader, tile, g->dz, part, g->z.stride, g->stream);
-    part->dy = tile;
-}
-
-static void make_dz(const void *context, fn_columns_part *part, char *tile)
-{
-    const finish_gradient *g = context;
-    if (g->loader) {
-        make_loaded_dz(g, part, tile);
-        return;
-    }
-    const fn_columns_result *z = &g->z;
-    const ptrdiff_t in = (part->row * z->stride + part->column) * z->item_bytes;
-    const int dense = part->cols == z->stride || part->rows == 1;
-    const int there = g->dz && !g->stream && g->dz + in != part->dy && (dense || fn_columns_dz_by_rows(z));
-    char *dz = there ? g->dz + in : tile; /* z lies there meanwhile */
-    const ptrdiff_t stride = there ? z->stride : part->cols;
-    if (g->fetch) fn_columns_fetch(z, part, z->finish.residual); /* the others the sums fetch */
-    fn_columns_dz(z, part, dz, stride);
-    if (g->dz && !there) z->kernels->put_rows(tile, g->dz + in, part->rows, part->cols, z->stride, g->stream);
-    part->dy = dz;
-    part->dy_stride = stride;
-}
-
-/* z as the forward makes it, from the rstd in z->rstd, which z->running_var = NULL stands for; spare has FINISH_SPARE arrays,
- * scratch two. */
-static void prepare_finish(finish_gradient *g, const fn_batchnorm_inference *z, double *rstd,
-                           const fn_finish_bwd *finish, const fn_columns *plan, double *spare, double *scratch)
-{
-    const fn_batchnorm_kernels *kernels = batchnorm_kernels(plan->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64);
-    const ptrdiff_t padded = plan->padded, size = plan->item_bytes;
-    g->k = (fn_coefficients){
-        spare, spare + padded, spare + 2 * padded, spare + 2 * padded, (unsigned char *)(spare + 3 * padded), 0};
-    kernels->inference_coefficients(z, rstd, scratch, &g->k);
-    fn_columns_repeat(g->k.center, plan, size);
-    fn_columns_repeat(g->k.scale, plan, size);
-    fn_columns_repeat(g->k.offset, plan, size);
-    if (g->k.wide_count) fn_columns_repeat(g->k.wide, plan, 1);
-    g->wide = (fn_wide_columns){.kernels = kernels,
-                                .m = z->m,
-                                .c = z->c,
-                                .item_bytes = size,
-                                .mean = z->running_mean,
-                                .rstd = rstd,
-                                .gamma = z->gamma,
-                                .beta = z->beta};
-    g->z = (fn_columns_result){.kernels = kernels,
-                               .k = &g->k,
-                               .x = z->x,
-                               .finish = finish->of,
-                               .apply_wide = fn_apply_wide,
-                               .wide = &g->wide,
-                               .stride = plan->stride,
-                               .item_bytes = size};
-    g->dz = finish->dresidual;
-    g->loader = NULL;
-    const ptrdiff_t bytes = plan->m * plan->stride / plan->fold * size;
-    g->fetch = 4 * bytes >= FN_STREAM_BYTES;
-    g->stream = 5 * bytes / 2 >= FN_STREAM_BYTES; /* it is read again: a cache may still have it */
-}
 
 /* ---- operations, or blocks of their columns ---------------------------------------------------------------------- */
 
@@ -183,17 +97,18 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
     const int loaded = fn_columns_loaded(source);
     fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 1 + spare_of(&op->finish))) return -1;
+    if (fn_columns_take(&s, &plan, 1 + fn_dz_spare(&op->finish))) return -1;
     double *mean = s.spare;
     memcpy(mean, op->mean, (size_t)op->c * sizeof(double));
     fn_columns_repeat(mean, &plan, sizeof(double));
     fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean, .source = *source};
-    finish_gradient finish;
+    fn_columns_gradient finish;
     fn_relu_gradient relu;
-    if (follows(&op->finish.of)) {
+    if (fn_follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {
             .m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma, .beta = op->finish.beta};
-        prepare_finish(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded, s.sums.a);
+        fn_columns_prepare_dz(&finish, &z, (double *)(uintptr_t)op->rstd, &op->finish, &plan, mean + plan.padded,
+                              s.sums.a);
         if (loaded) {
             finish.loader = &loader;
             finish.dz = NULL; /* dz is a real, which sums and dx are made of */
@@ -201,15 +116,9 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
             finish.dz = op->dx;
         }
         finish.stream = finish.stream && finish.dz != op->dy;
-        data.first = make_dz;
+        data.first = fn_columns_make_dz;
         data.context = &finish;
-        relu = (fn_relu_gradient){.dy = op->dy,
-                                  .x = op->x,
-                                  .residual = op->finish.of.residual,
-                                  .z = &finish.k,
-                                  .dz = finish.dz,
-                                  .fetch = finish.fetch,
-                                  .stream = finish.stream && finish.dz};
+        relu = fn_columns_relu_gradient(&finish, op->dy);
         if (!loaded && fn_columns_dz_by_rows(&finish.z)) data.relu = &relu;
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
@@ -241,13 +150,13 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
 }
 
 typedef struct {
-    finish_gradient finish;
+    fn_columns_gradient finish;
     fn_columns_result dx;
 } inference_gradient;
 
 static void first_dz(const void *context, fn_columns_part *part, char *tile)
 {
-    make_dz(&((const inference_gradient *)context)->finish, part, tile);
+    fn_columns_make_dz(&((const inference_gradient *)context)->finish, part, tile);
 }
 
 static void then_scale(const void *context, const fn_columns_part *part)
@@ -271,9 +180,9 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_col
     const fn_columns plan = fn_columns_plan(op->m, op->c, op->stride, dtype);
     const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, source);
     const int loaded = fn_columns_loaded(source);
-    const int more = follows(&op->finish.of);
+    const int more = fn_follows(&op->finish.of);
     fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 3 + spare_of(&op->finish))) return -1;
+    if (fn_columns_take(&s, &plan, 3 + fn_dz_spare(&op->finish))) return -1;
     double *mean = s.spare, *factor = s.spare + plan.padded, *rstd = s.spare + 2 * plan.padded;
     memcpy(mean, op->running_mean, (size_t)op->c * sizeof(double));
     kernels->inference_bwd_coefficients(op, rstd, factor, &s.k);
@@ -307,7 +216,7 @@ static int inference_backward(const fn_batchnorm_inference_bwd *op, const fn_col
                                           .running_mean = op->running_mean,
                                           .gamma = op->gamma,
                                           .beta = op->finish.beta};
-        prepare_finish(&context.finish, &z, rstd, &op->finish, &plan, rstd + plan.padded, s.sums.a);
+        fn_columns_prepare_dz(&context.finish, &z, rstd, &op->finish, &plan, rstd + plan.padded, s.sums.a);
         if (loaded) context.finish.loader = &loader;
         data.first = first_dz;
     }

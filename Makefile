@@ -25,6 +25,8 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm/*/*.py fastnorm/*.py[xi] \
              fastnorm/*.px[id] fastnorm/py.typed fastnorm/*/*.pyi fastnorm/include/*/*.h \
              csrc/*.[ch] csrc/*/*.[ch] csrc/*/*.inc)
+# Processes that the tests are shared among: as many as there are cores.
+WORKERS ?= auto
 THREADS ?=
 BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
 
@@ -32,8 +34,9 @@ BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
   format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels wheels-test stable-abi \
   sdist clean
 
+SHARED = --numprocesses=$(WORKERS) --dist=worksteal
 test: $(VENV)/installed $(VENV)/for-test
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest $(SHARED) $(PYTEST_OPTIONS)
 
 bench: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python run.py $(BENCH_OPTIONS)
@@ -86,7 +89,7 @@ ASAN_RUN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" UBSAN_OPTIONS=print_
   ASAN_OPTIONS=halt_on_error=1:detect_leaks=0:allocator_may_return_null=1
 
 asan: $(ASAN)/built
-	$(ASAN_RUN) $(ASAN)/venv/bin/pytest -m "not slow and not unsanitized" $(PYTEST_OPTIONS)
+	$(ASAN_RUN) $(ASAN)/venv/bin/pytest -m "not slow and not unsanitized" $(SHARED) $(PYTEST_OPTIONS)
 
 # setup.cfg keeps these objects apart from those of the wheel, which setuptools would take for them.
 $(ASAN)/built: $(SOURCES)

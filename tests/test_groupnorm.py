@@ -57,19 +57,28 @@ def tame_arguments_for(op, shape, dtype, rng):
 # ---- errors
 
 
+def assert_accurate_on_every_isa(op, arguments, what):
+    """On one against the reference, which takes most of the time; the others have its bits."""
+    results = op(arguments)
+    assert_accurate(op, arguments, results, what)
+    for isa in ISAS:
+        with using(isa):
+            assert_same_bits(op(arguments), results, f"{isa}, {what}")
+
+
 def check(op, x, rng, dy, eps, what):
     arguments = op.draw(x, -1, rng, dy, eps)
-    assert_accurate(op, arguments, op(arguments), what)
+    assert_accurate_on_every_isa(op, arguments, what)
     arguments["gamma"] = arguments["gamma"] * rng.choice([0, 1, 1], x.shape[-1])  # of a channel that is shut off
-    assert_accurate(op, arguments, op(arguments), f"{what}, gammas of 0")
+    assert_accurate_on_every_isa(op, arguments, f"{what}, gammas of 0")
     arguments = op.without_parameters(arguments)
-    assert_accurate(op, arguments, op(arguments), f"{what} without gamma and beta")
+    assert_accurate_on_every_isa(op, arguments, f"{what} without gamma and beta")
 
 
 @operations
 @dtypes
 @pytest.mark.parametrize("distribution", [*DISTRIBUTIONS, *X_ONLY, "denormal"])
-def test_error(op, dtype, distribution, isa, rng):
+def test_error(op, dtype, distribution, rng):
     if not HAS_WIDER[np.dtype(dtype)]:
         pytest.skip("no wider dtype to compare with here")
     like_x = () if distribution in X_ONLY else (distribution,)
@@ -95,7 +104,7 @@ def test_any_eps(op, dtype, eps, distribution, rng):
 @dtypes
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 @pytest.mark.parametrize("p", [3, 70])
-def test_gamma_may_undo_the_scale(op, dtype, scale, p, isa, rng):
+def test_gamma_may_undo_the_scale(op, dtype, scale, p, rng):
     # As in tests/test_numerics.py: what float32 cannot hold is done in double.
     if not HAS_WIDER[np.dtype(dtype)]:
         pytest.skip("no wider dtype to compare with here")
@@ -107,7 +116,7 @@ def test_gamma_may_undo_the_scale(op, dtype, scale, p, isa, rng):
         arguments["beta"] = None
     if p == 3 and op.name == "instance_norm_backward":
         return  # of three elements rstd can be of any size
-    assert_accurate(op, arguments, op(arguments))
+    assert_accurate_on_every_isa(op, arguments, f"{scale}, {p} positions")
 
 
 @backward
@@ -185,7 +194,7 @@ def test_threads_and_isas_agree_on_large_arrays(op, dtype, shape, rng):
     with using("baseline"), fastnorm.threads(1):
         expected = op(arguments)
     for isa in ISAS:
-        for n in (1, 2, 3, 8):
+        for n in (1, 2, 3, 8) if isa == ISAS[-1] else (3,):
             with using(isa), fastnorm.threads(n):
                 assert_same_bits(op(arguments), expected, f"{isa}, {n} threads")
 

@@ -44,6 +44,7 @@ static void fwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         t->kernels->forward[t->which](op, first, last);
     else
         fn_by_blocks(&halves, first, last, fwd_floats, arg);
+    if (op->stream) t->kernels->fence();
 }
 
 static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -56,6 +57,7 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
         t->kernels->backward[t->which](op, first, last);
     else
         fn_by_blocks(&halves, first, last, bwd_floats, arg);
+    if (op->stream) t->kernels->fence();
 }
 
 /* What a number costs, in the time that memory needs for it: a second thread is worth waking sooner. */
@@ -99,6 +101,8 @@ void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, in
     const fn_activations_fwd op = {.n = n, .x = z, .y = y, .slope = slope, .stream = stream, .next = next};
     activations_kernels(dtype)->forward[which](&op, 0, n);
 }
+
+void fn_activate_fence(fn_dtype dtype) { activations_kernels(dtype)->fence(); }
 
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype)
 {

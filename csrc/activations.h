@@ -41,6 +41,8 @@ typedef struct {
 typedef struct {
     void (*forward[FN_ACTIVATIONS])(const fn_activations_fwd *op, ptrdiff_t begin, ptrdiff_t end);
     void (*backward[FN_ACTIVATIONS])(const fn_activations_bwd *op, ptrdiff_t begin, ptrdiff_t end);
+    /* What was written past the cache may be read by other threads: not after every piece, since it waits for memory. */
+    void (*fence)(void);
 } fn_activations_kernels;
 
 typedef struct {
@@ -54,7 +56,8 @@ extern const fn_activations_drivers fn_activations;
  * y; backward z becomes y or stays, and dz may be dy. The leaky ReLU has slope 0.01 there. `next`, not NULL, is what they
  * will read then, which is fetched number by number: all at once it would be waited for. */
 void fn_activate_to(fn_activation which, const void *z, void *y, ptrdiff_t n, int stream, const void *next,
-                    fn_dtype dtype); /* which is one */
+                    fn_dtype dtype); /* which is one; whoever streams fences */
+void fn_activate_fence(fn_dtype dtype);
 void fn_activate(fn_activation which, void *z, ptrdiff_t n, fn_dtype dtype);
 void fn_activate_backward(fn_activation which, const void *dy, void *z, void *dz, ptrdiff_t n, fn_dtype dtype);
 

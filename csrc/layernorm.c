@@ -55,6 +55,15 @@ static void skip_rows(const fn_layernorm_fwd *op, const fn_tile *t)
 /* Whether an activation is a step of its own; a ReLU kernels take with y. */
 static int is_step(fn_activation activation) { return activation > FN_RELU; }
 
+/* y of z, which lies in space; what the next tile reads is fetched meanwhile. */
+static void activate(const fn_layernorm_fwd *op, const fn_tile *t, fn_row_format format, const void *z, void *y)
+{
+    const int stream = t->stream && y != z;
+    const void *next = op->fetch ? row(op->x, t->rows, format) : NULL;
+    fn_activate_to(op->activation, z, y, t->rows * op->n, stream, next, format.dtype);
+    if (stream) fn_activate_fence(format.dtype);
+}
+
 static void fwd_tile(const void *arg, const fn_tile *t)
 {
     const fwd_task *task = arg;
@@ -70,9 +79,7 @@ static void fwd_tile(const void *arg, const fn_tile *t)
         if (op.mean) op.mean = fn_tile_place(t, fn_row_statistic, op.mean, t->mean);
         if (op.rstd) op.rstd = fn_tile_place(t, fn_row_statistic, op.rstd, t->rstd);
         task->kernels->forward(&op, 0, t->rows);
-        if (step)
-            fn_activate_to(op.activation, space, y, t->rows * op.n, t->stream && y != space,
-                           op.fetch ? row(op.x, t->rows, format) : NULL, format.dtype);
+        if (step) activate(&op, t, format, space, y);
     }
     fn_tile_store(t, format, y, whole->y);
     if (op.mean) fn_tile_store(t, fn_row_statistic, op.mean, whole->mean);

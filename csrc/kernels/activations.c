@@ -15,7 +15,12 @@
         [FN_SILU] = silu_##direction##_##dtype,                                                                        \
     }
 
+#define FN_BOTH_WAYS(dtype)                                                                                             \
+    {                                                                                                                  \
+        .forward = FN_KERNELS(dtype, fwd), .backward = FN_KERNELS(dtype, bwd), .fence = activations_fence_##dtype,     \
+    }
+
 const fn_activations_kernels FN_TABLE(activations)[FN_DTYPES] = {
-    [FN_FLOAT32] = {.forward = FN_KERNELS(f32, fwd), .backward = FN_KERNELS(f32, bwd)},
-    [FN_FLOAT64] = {.forward = FN_KERNELS(f64, fwd), .backward = FN_KERNELS(f64, bwd)},
+    [FN_FLOAT32] = FN_BOTH_WAYS(f32),
+    [FN_FLOAT64] = FN_BOTH_WAYS(f64),
 };

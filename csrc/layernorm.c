@@ -173,7 +173,8 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
     bwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}, 0};
-    fn_rows rows = rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, op.activation, hook);
+    fn_rows rows =
+        rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, op.activation != FN_NO_ACTIVATION, hook);
     int status = 0;
     rows.stream = fn_rows_stream(&rows, (uintptr_t)op.dx % FN_UNIT_BYTES == 0, op.dx, op.x, op.dy);
     rows.spaces = !rows.tiled ? 0 : op.dsum ? 4 : op.activation ? 3 : 2;

@@ -43,7 +43,7 @@ typedef struct {
  * room for a unit that begins at the last. */
 typedef struct {
     double *dgamma, *dbeta;
-    double *dgamma_lo, *dbeta_lo; /* read, not written, for float32: its sums are plain ones */
+    double *dgamma_lo, *dbeta_lo; /* not touched for float32: its sums are plain ones */
 } fn_gradient_sums;
 
 /* The kernels of one ISA and dtype. */

@@ -207,7 +207,7 @@ typedef struct {
     ptrdiff_t starts[FN_MAX_SLABS + 1]; /* the rows of the arrays that slabs begin with */
     int count, exact;
     ptrdiff_t padded; /* numbers of a sum */
-    double *sums;     /* (slabs, count, 1 or, if exact, 2, padded), then padded zeros */
+    double *sums;     /* (slabs, count, 1 or, if exact, 2, padded) */
     fn_waiting_slabs waiting;
 } bwd_task;
 
@@ -215,7 +215,7 @@ static fn_row_sum sum_of_slab(const bwd_task *task, ptrdiff_t slab, int i)
 {
     const ptrdiff_t arrays = task->exact ? 2 : 1;
     double *hi = task->sums + (slab * task->count + i) * arrays * task->padded;
-    return (fn_row_sum){hi, task->exact ? hi + task->padded : task->sums + task->slabs * task->count * task->padded};
+    return (fn_row_sum){hi, task->exact ? hi + task->padded : hi};
 }
 
 static void add_slab(const void *context, ptrdiff_t to, ptrdiff_t from)
@@ -269,12 +269,12 @@ static void cut_slabs(bwd_task *task, ptrdiff_t taken)
 static void write_sum(const bwd_task *task, int i, void *out)
 {
     const fn_row_sum sum = sum_of_slab(task, 0, i);
-    for (ptrdiff_t j = 0; out && j < task->w.rows->columns; j++) {
-        if (task->exact)
-            ((double *)out)[j] = sum.hi[j] + sum.lo[j];
-        else
-            ((float *)out)[j] = (float)(sum.hi[j] + sum.lo[j]);
-    }
+    const ptrdiff_t n = out ? task->w.rows->columns : 0;
+    const double *restrict hi = sum.hi, *restrict lo = sum.lo;
+    double *restrict doubles = out;
+    float *restrict floats = out;
+    for (ptrdiff_t j = 0; task->exact && j < n; j++) doubles[j] = hi[j] + lo[j];
+    for (ptrdiff_t j = 0; !task->exact && j < n; j++) floats[j] = (float)hi[j];
 }
 
 ptrdiff_t fn_backward_tile_rows(const fn_rows *rows)
@@ -290,13 +290,12 @@ int fn_rows_backward(const fn_rows *rows, fn_backward_tile *tile, const void *op
     task.w.rows = rows;
     cut_slabs(&task, fn_rows_taken(rows));
     task.padded = fn_round_up(rows->columns + FN_UNIT_BYTES / 4 - 1, FN_UNIT_BYTES / 4);
-    const ptrdiff_t arrays = task.slabs * count * (task.exact ? 2 : 1) + 1;
+    const ptrdiff_t arrays = task.slabs * count * (task.exact ? 2 : 1);
     void *block = count ? malloc((size_t)(arrays * task.padded) * sizeof(double) + FN_UNIT_BYTES) : NULL;
     int status = count && !block ? -1 : 0;
     if (status == 0) status = make_workplaces(&task.w, rows, fn_max(1, fn_min(tile_rows, task.slab_rows)), task.slabs);
     if (status == 0) {
         task.sums = block ? fn_aligned_up(block) : NULL;
-        if (block) memset(task.sums + (arrays - 1) * task.padded, 0, (size_t)task.padded * sizeof(double));
         fn_parallel_for(bwd_range, &task, task.slabs, task.w.threads);
         for (int i = 0; i < count; i++) write_sum(&task, i, out[i]);
         free(task.w.block);

@@ -77,8 +77,8 @@ ptrdiff_t fn_rows_taken(const fn_rows *rows);
 /* Runs tile() over all rows. -1 if there is no memory. */
 int fn_rows_forward(const fn_rows *rows, void (*tile)(const void *op, const fn_tile *t), const void *op);
 
-/* Sums over rows, one for each column, hi + lo: arrays with room for a unit that begins at the last. float32 reads
- * lo, which is 0, and does not write it. */
+/* Sums over rows, one for each column, hi + lo: arrays with room for a unit that begins at the last. Those of float32 are
+ * hi alone, and lo is not touched. */
 typedef struct {
     double *hi, *lo;
 } fn_row_sum;

@@ -51,7 +51,8 @@ curves: $(VENV)/installed $(VENV)/for-bench
 	cd bench && ../$(BIN)/python curves.py
 
 report: $(VENV)/installed $(VENV)/for-bench
-	cd bench && ../$(BIN)/python run.py --threads 1 --fused also --markdown ../docs/speed.md && ../$(BIN)/python curves.py
+	cd bench && ../$(BIN)/python run.py --threads 1 --fused also --markdown ../docs/speed.md \
+	  --readme ../README.md && ../$(BIN)/python curves.py
 	cp bench/results/latest.png docs/benchmark.png
 	cp bench/results/sizes.png bench/results/scaling.png docs
 

@@ -1,6 +1,6 @@
 """Prints the table of a run, and writes its picture and a Markdown summary.
 
-python report.py results/latest.json [--picture FILE.png] [--markdown FILE.md]
+python report.py results/latest.json [--picture FILE.png] [--markdown FILE.md] [--readme README.md]
 """
 
 import argparse
@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from figures import FUSED_GOALS, Row, Run, describe, disturbance, duration, geometric_mean, read, verdicts
+from figures import FUSED_GOALS, Row, Run, disturbance, duration, geometric_mean, read, verdicts
 from names import FASTNORM, NUMPY, OUT
 from shapes import CLASSES
 
@@ -137,71 +137,23 @@ def print_report(run: Run, console: Console) -> None:
         console.print(warning, style="bold yellow", highlight=False)
 
 
-def markdown(run: Run) -> str:
-    lines = ["# Speed: every figure of one run", "", "Written by `make report`; the goals are in the second table.", ""]
-    lines += ["Measured on " + ".  \n".join(run.description) + ".", ""]
-    heads = [
-        "class",
-        "operation",
-        *(f"x limit, {dtype}" for dtype in run.dtypes),
-        "x limit, `out=`",
-    ]
-    heads += ["over NumPy", *(f"over {peer}" for peer in run.peers)]
-    lines += [_line(heads), _line(["---"] * 2 + ["---:"] * (len(heads) - 2))]
-    for key, title in CLASSES.items():
-        for operation in run.operations:
-            if rows := run.select(size_class=key, operation=operation):
-                lines.append(_line([title, f"`{operation}`", *_summary(run, rows)]))
-    lines += ["", *(f"- {note}" for note in NOTES), "- Geometric means over the shapes of a class."]
-    lines += [
-        "",
-        "| goal | aim | measured | met | weakest case |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for v in verdicts(run):
-        lines.append(_line([v.what, v.goal, v.measured, "yes" if v.met else "no", v.worst]))
-    lines += [
-        "",
-        "| case | best | median | `out=` | GB/s | x limit | over NumPy | over best peer |",
-    ]
-    lines += [_line(["---"] + ["---:"] * 7)]
-    for row in run.rows:
-        times = (row.best[FASTNORM], row.median[FASTNORM], row.best[OUT])
-        rates = [f"{row.gigabytes_per_second:.1f}", multiple_text(row), f"{row.speedup(NUMPY):.1f}"]
-        lines.append(_line([describe(row), *map(duration, times), *rates, peer_text(row)]))
-    if run.fused:
-        lines += ["", "## Fused, and half precision", "", FUSED_NOTE + " " + fused_goals() + ".", ""]
-        lines += [_line(list(FUSED_HEADINGS)), _line(["---"] * 3 + ["---:"] * 4 + ["---"])]
-        lines += [_line(fused_cells(row)) for row in run.fused]
-    return "\n".join(lines) + "\n"
-
-
-def _summary(run: Run, rows: list[Row]) -> list[str]:
-    """The cells of one class and operation: multiples by dtype and with out=, then speed-ups."""
-    values = [
-        *([row.multiple() for row in rows if row.dtype == dtype] for dtype in run.dtypes),
-        [row.multiple(OUT) for row in rows],
-        *([row.speedup(name) for row in rows if name in row.best] for name in (NUMPY, *run.peers)),
-    ]
-    means = map(geometric_mean, values)
-    return ["" if mean != mean else f"{mean:.2f}" for mean in means]
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("json", type=Path)
     parser.add_argument("--picture", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--markdown", type=Path, help="a page with every figure")
+    parser.add_argument("--readme", type=Path, help="a page that has a place for the means of classes")
     arguments = parser.parse_args()
     run = read(arguments.json)
     console = Console(soft_wrap=False)
     print_report(run, Console(width=max(console.width, WIDTH)))
-    if arguments.markdown:
-        arguments.markdown.write_text(markdown(run))
+    if arguments.markdown or arguments.readme:
+        import pages
+
+        if arguments.markdown:
+            arguments.markdown.write_text(pages.every_figure(run))
+        if arguments.readme:
+            pages.put_means(run, arguments.readme)
     if arguments.picture:
         import picture
 

@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest.json")
-    parser.add_argument("--markdown", type=Path, help="also write the summary as Markdown")
+    parser.add_argument("--markdown", type=Path, help="also write a page with every figure")
+    parser.add_argument("--readme", type=Path, help="also write the means of classes into this page")
     arguments, for_pytest = parser.parse_known_args()
     output = arguments.output.resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +34,9 @@ def main() -> int:
         "--picture",
         str(output.with_suffix(".png")),
     ]
-    if arguments.markdown:
-        report += ["--markdown", str(arguments.markdown.resolve())]
+    for option in ("markdown", "readme"):
+        if page := getattr(arguments, option):
+            report += [f"--{option}", str(page.resolve())]
     return subprocess.run(report, cwd=HERE).returncode or ran.returncode
 
 

@@ -1,4 +1,4 @@
-"""Where the headers for compiled code are."""
+"""Headers for compiled code: where they are."""
 
 import os
 

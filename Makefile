@@ -28,7 +28,7 @@ SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in fastnorm/*.py fastnorm
 # Processes that the tests are shared among: as many as there are cores.
 WORKERS ?= auto
 THREADS ?=
-BENCH_OPTIONS ?= $(if $(THREADS),--threads $(THREADS))
+BENCH_OPTIONS ?=
 
 .PHONY: test bench bench-full bench-fused curves report accuracy examples why docs tsan emulate analyze lint lint-c format \
   format-c hooks asan asan-fuzz fuzz trust slow parallel wheel wheels wheels-test stable-abi \
@@ -39,12 +39,12 @@ test: $(VENV)/installed $(VENV)/for-test
 	$(BIN)/pytest $(SHARED) $(PYTEST_OPTIONS)
 
 bench: $(VENV)/installed $(VENV)/for-bench
-	cd bench && ../$(BIN)/python run.py $(BENCH_OPTIONS)
+	cd bench && ../$(BIN)/python run.py $(if $(THREADS),--threads $(THREADS)) $(EXTENT) $(BENCH_OPTIONS)
 
-bench-full: BENCH_OPTIONS += --full
+bench-full: EXTENT := --full
 bench-full: bench
 
-bench-fused: BENCH_OPTIONS += --fused only
+bench-fused: EXTENT := --fused only
 bench-fused: bench
 
 curves: $(VENV)/installed $(VENV)/for-bench

@@ -181,7 +181,7 @@ def main() -> None:
         if of_op := [line for line in lines if line.case.operation is op]:
             console.print(operation_table(op, of_op, others))
     console.print(summary_table(lines))
-    for note in (*__doc__.split("\n\n")[2].split("\n"), *Run([], machine).description):
+    for note in (*__doc__.split("\n\n")[2].split("\n"), *Run([], [], machine).description):
         console.print(note, style="dim", highlight=False)
     console.print(f"json     {RESULTS}", highlight=False, soft_wrap=True)
     if arguments.markdown:

@@ -25,13 +25,13 @@ from rich.table import Table
 import accuracy_data
 import fastnorm
 import peers
-from accuracy_data import KINDS, SHAPES, STATISTICS, Case, Kind
+from accuracy_data import KINDS, OPERATIONS, SHAPES, STATISTICS, Case, Kind
 from figures import Run
 from machine import settings
 from names import FASTNORM, NUMPY
 from report import STYLE
 from support.errors import LIMIT
-from support.operations import OPERATIONS, Operation
+from support.operations import Operation
 
 RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.json"
 WIDTH = 150

@@ -10,18 +10,21 @@ import numpy as np
 import peers
 from names import FASTNORM, NUMPY
 from operations import EPS
-from shapes import CHANNELS, ROWS
+from shapes import CHANNELS, GROUPS, ROWS
 
 # The table of awkward arrays and the units of errors are shared with the tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.arrays import draw, draw_gradient
 from support.errors import HAS_WIDER, truth, units, worst
-from support.operations import OPERATIONS, Operation
+from support.operations import GROUPED, Operation
+from support.operations import OPERATIONS as PLAIN
 
 DTYPES = tuple(dtype.name for dtype, known in HAS_WIDER.items() if known)
-SHAPES = {ROWS: (256, 1024), CHANNELS: (100_000, 8)}
-MANY_ROWS = dict.fromkeys(SHAPES, (1_000_000, 3))
+OPERATIONS = (*PLAIN, *GROUPED)
+SHAPES = {ROWS: (256, 1024), CHANNELS: (100_000, 8), GROUPS: (256, 1024)}
+SAMPLE = (64, 16)  # positions and channels of a row, where these are in groups
+MANY_ROWS = dict.fromkeys((ROWS, CHANNELS), (1_000_000, 3))
 STATISTICS = ("mean", "rstd")
 
 
@@ -150,7 +153,10 @@ class Case:
     def arguments(self) -> dict:
         rng, op = np.random.default_rng(0), self.operation
         x = draw(self.kind.x, rng, self.shape, np.dtype(self.dtype))
-        dy = draw_gradient(self.kind.dy, rng, x, op.reduced(x, -1)) if "dy" in op.data else None
+        reduced = (1,) if op.statistics == GROUPS else op.reduced(x, -1)
+        dy = draw_gradient(self.kind.dy, rng, x, reduced) if "dy" in op.data else None
+        if op.statistics == GROUPS:
+            x, dy = (a if a is None else a.reshape(-1, *SAMPLE) for a in (x, dy))
         arguments = op.draw(x, -1, rng, dy, self.kind.eps)
         for name in ("running_mean", "running_var"):
             if name in arguments and self.kind.eps == EPS:  # in the dtype that all take

@@ -128,33 +128,29 @@ static void clear_sums(const fn_columns *plan, const fn_column_sums *s, ptrdiff_
     memset(s->b_lo, 0, bytes);
 }
 
-/* Part by part, each of whole groups and of so few columns that it stays in the first-level cache: dy as it is, or what is
- * made of it. */
+/* Part by part, each of whole groups: dy as it is, or what is made of it. */
 static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols,
                       const fn_column_sums *out)
 {
-    _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
+    _Alignas(FN_UNIT_BYTES) char tile[FN_GATHER_BYTES];
     const fn_columns *plan = task->plan;
     const fn_columns_data *data = task->data;
     const ptrdiff_t size = plan->item_bytes, group = data->first ? FN_SUMMED_ROWS : FN_GRADIENT_ROWS;
     const ptrdiff_t bytes = data->first ? FN_PIECE_BYTES : FN_PART_BYTES,
-                    most = data->first ? fn_min(cols, bytes / group / size) : cols,
-                    some = fn_max(1, bytes / (most * size) / group) * group;
-    for (const ptrdiff_t end = row + rows; row < end; row += some)
-        for (ptrdiff_t j = 0; j < cols; j += most) {
-            const ptrdiff_t in = (row * plan->stride + column + j) * size;
-            const fn_column_sums to = sums_at(out, j);
-            fn_columns_part part = {.row = row,
-                                    .rows = fn_min(some, end - row),
-                                    .column = column + j,
-                                    .cols = fn_min(most, cols - j),
-                                    .dy = data->dy + in,
-                                    .dy_stride = plan->stride};
-            if (data->first) data->first(data->context, &part, tile);
-            task->kernels->bwd_sums(part.dy, part.dy_stride, data->x + in, part.rows, plan->stride, part.cols,
-                                    data->mean + part.column, task->fetch ? data->dy + in : NULL, &to);
-            if (data->then) data->then(data->context, &part);
-        }
+                    some = fn_max(1, bytes / (cols * size) / group) * group;
+    for (const ptrdiff_t end = row + rows; row < end; row += some) {
+        const ptrdiff_t in = (row * plan->stride + column) * size;
+        fn_columns_part part = {.row = row,
+                                .rows = fn_min(some, end - row),
+                                .column = column,
+                                .cols = cols,
+                                .dy = data->dy + in,
+                                .dy_stride = plan->stride};
+        if (data->first) data->first(data->context, &part, tile);
+        task->kernels->bwd_sums(part.dy, part.dy_stride, data->x + in, part.rows, plan->stride, cols,
+                                data->mean + column, task->fetch ? data->dy + in : NULL, out);
+        if (data->then) data->then(data->context, &part);
+    }
     if (data->first) task->kernels->fence();
 }
 

@@ -123,6 +123,7 @@ def starve_once(op, arguments, expected, more, what):
     return results is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="limits of memory are Linux's")
 @pytest.mark.unsanitized("AddressSanitizer itself does not survive a lack of memory")
 @pytest.mark.parametrize("shape", [(60, 8192), (3, 100_000), (30_000, 16)], ids=str)

@@ -269,7 +269,7 @@ static void add_tail(const fn_columns *plan, const fn_batchnorm_kernels *kernels
     if (data->first) data->first(data->context, &part, dz_tile);
     for (ptrdiff_t j = 0; j < cols; j++) {
         const double x = fn_value_at(x_at, j, size);
-        if (data->dy) {
+        if (part.dy) {
             const double dy = fn_value_at(part.dy, j, size);
             const fn_pair e = fn_two_sum(x, -data->mean[j]);
             fn_add(&s->a[j], &s->a_lo[j], dy * e.hi, exact);

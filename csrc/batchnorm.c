@@ -104,6 +104,7 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
     fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = mean, .source = *source};
     fn_columns_gradient finish;
     fn_relu_gradient relu;
+    finish.dz = NULL;
     if (fn_follows(&op->finish.of)) {
         const fn_batchnorm_inference z = {
             .m = op->m, .c = op->c, .x = op->x, .running_mean = op->mean, .gamma = op->gamma, .beta = op->finish.beta};

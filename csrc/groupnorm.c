@@ -359,14 +359,15 @@ static void bwd_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 static int backward(bwd_task *t)
 {
     fn_waiting_slabs waiting = 0;
-    t->waiting = &waiting;
     t->padded = fn_round_up(t->op->c, FN_UNIT_BYTES / (ptrdiff_t)sizeof(double));
     void *block = malloc((size_t)(4 * t->s.slabs * t->padded) * sizeof(double) + FN_UNIT_BYTES);
     if (!block) return -1;
     t->totals = fn_aligned_up(block);
+    t->waiting = &waiting;
     fn_share(bwd_range, t, t->s.slabs, 3 * t->op->m * t->s.bytes);
     const fn_column_sums total = total_of(t, 0);
     t->s.kernels->gradients(t->op, &total);
+    t->waiting = NULL; /* it ends here */
     free(block);
     return 0;
 }

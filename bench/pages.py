@@ -1,5 +1,6 @@
 """The figures of a run as Markdown: the page of all of them, and their means for the README."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from figures import Row, Run, describe, duration, geometric_mean, verdicts
@@ -55,10 +56,18 @@ def _means(run: Run, rows: list[Row]) -> list[str]:
     values = [
         *([row.multiple() for row in rows if row.dtype == dtype] for dtype in run.dtypes),
         [row.multiple(OUT) for row in rows],
-        *([row.speedup(name) for row in rows if name in row.best] for name in (NUMPY, *run.peers)),
+        *_speedups(run, rows),
     ]
-    means = map(geometric_mean, values)
-    return ["" if mean != mean else f"{mean:.2f}" for mean in means]
+    return _geometric(values)
+
+
+def _speedups(run: Run, rows: list[Row]) -> list[list[float]]:
+    return [[row.speedup(name) for row in rows if name in row.best] for name in (NUMPY, *run.peers)]
+
+
+def _geometric(values: Iterable[Iterable[float]]) -> list[str]:
+    """The mean of each, nothing of none."""
+    return ["" if mean != mean else f"{mean:.2f}" for mean in map(geometric_mean, values)]
 
 
 def _line(cells: list[str]) -> str:
@@ -78,8 +87,6 @@ def put_means(run: Run, readme: Path) -> None:
     lines = [_where(run), "", _line(heads), _line(["---"] + ["---:"] * (len(heads) - 1))]
     for operation in run.operations:
         rows = run.select(operation=operation)
-        means = [geometric_mean(row.multiple() for row in rows if row.size_class == key) for key in CLASSES]
-        names = (NUMPY, *run.peers)
-        means += [geometric_mean(row.speedup(name) for row in rows if name in row.best) for name in names]
-        lines.append(_line([f"`{operation}`", *("" if mean != mean else f"{mean:.2f}" for mean in means)]))
+        values = [[row.multiple() for row in rows if row.size_class == key] for key in CLASSES] + _speedups(run, rows)
+        lines.append(_line([f"`{operation}`", *_geometric(values)]))
     readme.write_text("\n".join([before + BEGIN, *lines, END]) + after)

@@ -119,8 +119,10 @@ static int backward(const fn_batchnorm_bwd *op, const fn_columns_source *source,
         finish.stream = finish.stream && finish.dz != op->dy;
         data.first = fn_columns_make_dz;
         data.context = &finish;
-        relu = fn_columns_relu_gradient(&finish, op->dy);
-        if (!loaded && fn_columns_dz_by_rows(&finish.z)) data.relu = &relu;
+        if (!loaded && fn_columns_dz_by_rows(&finish.z)) {
+            relu = fn_columns_relu_gradient(&finish, op->dy);
+            data.relu = &relu;
+        }
     }
     fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
     kernels->bwd_coefficients(op, &s.sums, &s.k);

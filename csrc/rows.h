@@ -83,7 +83,7 @@ typedef struct {
     double *hi, *lo;
 } fn_row_sum;
 
-/* Rows of a tile of it, at most. */
+/* Rows that a tile of a backward has, at most. */
 ptrdiff_t fn_backward_tile_rows(const fn_rows *rows);
 
 /* The same with `count` sums, which tile() adds to; they are rounded to out, NULL for those that nobody wants. */

@@ -34,7 +34,7 @@ static int run_batch_norm_inference(const arguments *a)
     return fn_batchnorm.inference(&op, a->dtype);
 }
 
-static int run_batch_norm_backward(const arguments *a)
+static int batch_norm_backward(const arguments *a, fn_finish_bwd finish)
 {
     const fn_batchnorm_bwd op = {.m = a->m,
                                  .c = a->n,
@@ -46,7 +46,8 @@ static int run_batch_norm_backward(const arguments *a)
                                  .gamma = a->gamma,
                                  .dx = rooms[OUT].at,
                                  .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL,
-                                 .dbeta = rooms[OUT_DBETA].at};
+                                 .dbeta = rooms[OUT_DBETA].at,
+                                 .finish = finish};
     return fn_batchnorm.backward(&op, a->dtype);
 }
 
@@ -81,26 +82,17 @@ static int run_batch_norm_relu(const arguments *a)
     return fn_batchnorm.forward(&op, a->dtype);
 }
 
-static int batch_norm_relu_backward(const arguments *a, const void *residual)
+static int run_batch_norm_backward(const arguments *a) { return batch_norm_backward(a, (fn_finish_bwd){.beta = NULL}); }
+
+static int run_batch_norm_relu_backward(const arguments *a)
 {
-    const fn_batchnorm_bwd op = {
-        .m = a->m,
-        .c = a->n,
-        .stride = a->n,
-        .dy = a->dy,
-        .x = a->x,
-        .mean = a->mean,
-        .rstd = a->rstd,
-        .gamma = a->gamma,
-        .dx = rooms[OUT].at,
-        .dgamma = a->gamma ? rooms[OUT_DGAMMA].at : NULL,
-        .dbeta = rooms[OUT_DBETA].at,
-        .finish = {.of = {residual, FN_RELU}, .beta = a->beta, .dresidual = residual ? rooms[OUT_SUM].at : NULL}};
-    return fn_batchnorm.backward(&op, a->dtype);
+    return batch_norm_backward(a, (fn_finish_bwd){.of = {NULL, FN_RELU}, .beta = a->beta});
 }
 
-static int run_batch_norm_relu_backward(const arguments *a) { return batch_norm_relu_backward(a, NULL); }
-static int run_batch_norm_residual_backward(const arguments *a) { return batch_norm_relu_backward(a, a->x); }
+static int run_batch_norm_residual_backward(const arguments *a)
+{
+    return batch_norm_backward(a, (fn_finish_bwd){{a->x, FN_RELU}, a->beta, rooms[OUT_SUM].at});
+}
 
 const operation batchnorm_operations[] = {
     {"batch_norm",

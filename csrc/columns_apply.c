@@ -318,14 +318,16 @@ static void rotate_coefficients(const fn_coefficients *k, ptrdiff_t first, ptrdi
     if (k->slope != k->offset) rotate(k->slope, first, bytes); /* what follows has none */
 }
 
-/* Where what is streamed does not begin on a cache line, as in the arrays of NumPy, each row would have an end that does
- * not fill one, which breaks the streams: measured, three times the time of rows of 128 bytes. So rows of whole lines
- * begin at the first line instead, with coefficients that are rotated, and a part of a row is left at either end. */
+/* What is written may not begin on a cache line, as arrays of NumPy do not. Then every store of a unit is two, which takes
+ * twice the time within the cache; and where it goes past it, each row has an end that does not fill a line, which breaks
+ * the streams: measured, three times the time of rows of 128 bytes. So rows of whole lines begin at the first line instead,
+ * with coefficients that are rotated, and a part of a row is left at either end. */
 static void begin_aligned(fn_columns_result *t)
 {
     const ptrdiff_t row_bytes = t->cols * t->item_bytes;
     const ptrdiff_t skipped = (ptrdiff_t)(-(uintptr_t)t->out % FN_UNIT_BYTES);
     if (!skipped || skipped % t->item_bytes || t->stride != t->cols || row_bytes % FN_UNIT_BYTES) return;
+    if (t->rows * row_bytes < FN_ALIGN_BYTES) return;
     if (t->z && t->z->k->wide_count) return;
     const ptrdiff_t columns = skipped / t->item_bytes;
     apply_tile(t, 0, 1, 0, columns);
@@ -358,7 +360,7 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
                 t->out != t->dy && t->out != t->finish.residual;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_tile(t, plan->rows, 1, 0, plan->tail * plan->c);
-    if (folded && t->stream && !t->loader) begin_aligned(t);
+    if (folded && !t->loader) begin_aligned(t);
     t->tile_cols = fn_min(t->cols, FN_TILE_COLUMN_BYTES / t->item_bytes);
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;

@@ -181,7 +181,8 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     op.exact = fn_rows_taken(&rows) > FN_PLAIN_ROWS;
     op.next_dy = op.next_x = NULL;
     if (rows.bytes >= FN_STREAM_BYTES && fn_row_bytes(task.format) >= FN_FETCH_ROW_BYTES)
-        task.ahead = rows.tiled ? fn_backward_tile_rows(&rows) : fn_layernorm_bwd_group_rows(fn_row_bytes(task.format));
+        task.ahead = rows.tiled ? fn_backward_tile_rows(&rows)
+                                : fn_layernorm_bwd_group_rows(fn_row_bytes(task.format), op.exact);
     if (op.m == 0 || op.n == 0)
         backward_of_nothing(&op, dtype);
     else

@@ -42,9 +42,14 @@ static inline ptrdiff_t fn_sample(ptrdiff_t n, int k)
     return n * places[k] / 65536;
 }
 
-/* Rows of a group in the LayerNorm backward: fewer of long ones, so that dy and x stay in the second-level cache. */
-static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes)
+/* Rows of a group in the LayerNorm backward, FN_GROUP_ROWS at most: fewer of huge ones, so that dy and x stay in the
+ * second-level cache. Exact terms are added two by two anyway: so many rows then that they stay in the first, and of short
+ * ones more, for the chain from sums to coefficients is as long for one row as for 16. */
+static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes, int exact)
 {
+    const ptrdiff_t strip = FN_STRIP_UNITS * FN_UNIT_BYTES;
+    if (exact && row_bytes > strip) return FN_EXACT_ROWS;
+    if (exact && row_bytes <= strip / 2) return FN_GROUP_ROWS;
     return row_bytes <= 32768 ? FN_GRADIENT_ROWS : FN_GRADIENT_ROWS / 2;
 }
 

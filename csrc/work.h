@@ -14,6 +14,7 @@ enum {
     FN_PARALLEL_BYTES = 1 << 20,    /* smallest traffic that is worth a second thread, which may have to be woken */
     FN_TILE_BYTES = 1 << 16,        /* what a thread takes at a time, */
     FN_STREAM_TILE_BYTES = 1 << 18, /* of arrays from memory, whose fetching ahead starts anew with each */
+    FN_ALIGN_BYTES = 1 << 13,       /* from here on what is written of a BatchNorm begins with a line */
     FN_TILE_COLUMN_BYTES = 1 << 12, /* of each coefficient of a BatchNorm, so that all of them stay in L1 */
     FN_SUMMED_ROWS = 4,             /* rows that the sums of a BatchNorm backward take at a time */
     FN_PART_BYTES = 1 << 13,        /* of each array, where one pass takes sums and writes: so that they stay in L1 */

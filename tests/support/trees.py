@@ -129,12 +129,12 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None):
     e = x - center[:, None]
     s1 = row_sum(g.T)
     s2 = row_sum((g * e).T) - rest * s1
-    bias, slope = (k.astype(real)[:, None] for k in coefficients(rstd, s1, s2, n))
-    xhat = e * rstd.astype(real)[:, None] - (rest * rstd).astype(real)[:, None]
-    dx = (g * rstd.astype(real)[:, None] - bias) - xhat * slope
-    terms, w = f64(dy * xhat), np.zeros(len(x), bool)
+    bias, slope = coefficients(rstd, s1, s2, n)
+    r, q, k, offset = (a.astype(real)[:, None] for a in (rstd, rest * rstd, slope, bias - slope * rest))
+    dx = (g * r - e * k) - offset
+    terms, w = f64(dy * (e * r - q)), np.zeros(len(x), bool)
     if real == np.float32:
-        w = ~(moderate(rstd) & below(s1) & below(s2))
+        w = ~(moderate(rstd) & below(s1) & below(s2) & fits(slope))
         dx[w], terms[w] = wide_rows(f64(dy[w]), f64(x[w]), mean[w, None], rstd[w, None], gamma)
     if len(x) > PLAIN_ROWS:
         terms = gradient_terms(dy, x, mean[:, None], rstd[:, None])
@@ -146,7 +146,7 @@ def layer_norm_backward(dy, x, mean, rstd, gamma=None):
 
 def coefficients(rstd, s1, s2, n):
     """bias and slope, in double."""
-    return rstd * (s1 * inverse(n)), rstd * (rstd * (s2 * inverse(n)))
+    return rstd * (s1 * inverse(n)), rstd * (rstd * (rstd * (s2 * inverse(n))))
 
 
 def moderate(rstd):
@@ -166,8 +166,8 @@ def wide_rows(dy, x, mean, rstd, gamma):
     g = dy if gamma is None else dy * f64(gamma)
     s1, s2 = (one_by_one(np.float32, t.T)[:, None] for t in (g, g * (x - mean)))
     bias, slope = coefficients(rstd, s1, s2, x.shape[1])
-    xhat = (x - mean) * rstd
-    return (g * rstd - bias) - xhat * slope, dy * xhat
+    e = x - mean
+    return (g * rstd - e * slope) - bias, dy * (e * rstd)
 
 
 def gradient(t, wide, real):

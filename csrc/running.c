@@ -82,3 +82,10 @@ void fn_update_running(void *running, const double *batch, ptrdiff_t c, double m
     update(running, batch, c, momentum, dtype);
     fn_fp_restore(saved);
 }
+
+void fn_widen_statistics(const float *from, double *to, ptrdiff_t n)
+{
+    const float *restrict source = from;
+    double *restrict target = to;
+    for (ptrdiff_t i = 0; i < n; i++) target[i] = (double)source[i];
+}

@@ -6,7 +6,7 @@ from cpython.long cimport PyLong_CheckExact
 from libc.math cimport HUGE_VAL
 
 from fastnorm._core cimport (
-    FN_BFLOAT16, FN_BUFFER_BYTES, FN_FLOAT16, FN_FLOAT32, FN_FLOAT64, FN_REAL, fn_storage, new_large)
+    FN_BFLOAT16, FN_BUFFER_BYTES, FN_FLOAT16, FN_FLOAT32, FN_FLOAT64, FN_REAL, fn_storage, new_large, widen)
 
 import numbers
 import operator
@@ -102,11 +102,7 @@ cdef cnp.ndarray as_array(object a, str name):
 cdef cnp.ndarray widened(cnp.ndarray a):
     """A float64 copy of a contiguous float32 array; for small ones, four times as fast as NumPy's cast."""
     cdef cnp.ndarray copy = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.NPY_DOUBLE, 0)
-    cdef const float *source = <const float *>cnp.PyArray_DATA(a)
-    cdef double *target = <double *>cnp.PyArray_DATA(copy)
-    cdef Py_ssize_t i
-    for i in range(cnp.PyArray_SIZE(a)):
-        target[i] = source[i]
+    widen(<const float *>cnp.PyArray_DATA(a), <double *>cnp.PyArray_DATA(copy), cnp.PyArray_SIZE(a))
     return copy
 
 

@@ -23,3 +23,4 @@ cdef PyThreadState *release_if_long(Py_ssize_t rows, Py_ssize_t features, fn_dty
 cdef int finish(PyThreadState *released, int status) except -1
 
 cdef cnp.ndarray new_large(int ndim, cnp.npy_intp *dims, int typenum)
+cdef void widen(const float *source, double *target, Py_ssize_t n) noexcept

@@ -93,7 +93,11 @@ cdef cnp.ndarray require_ndarray(object a, str name):
 
 cdef int check_result(object out, str name, cnp.ndarray x, str x_name) except -1:
     """A writable ndarray of x's shape and dtype."""
-    cdef cnp.ndarray array = require_ndarray(out, name)
+    cdef cnp.ndarray array
+    if (cnp.PyArray_CheckExact(out) and PyArray_ISCARRAY_RO(<cnp.ndarray>out) and PyArray_ISWRITEABLE(<cnp.ndarray>out)
+            and cnp.PyArray_TYPE(<cnp.ndarray>out) == cnp.PyArray_TYPE(x) and same_shape(<cnp.ndarray>out, x)):
+        return 0  # the usual case, without a look at a Python attribute
+    array = require_ndarray(out, name)
     if cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x) or not array.dtype.isnative:
         raise TypeError(
             f"{name} has dtype {array.dtype.str} ({array.dtype}), expected {x.dtype.str} ({x.dtype}), that of the result")

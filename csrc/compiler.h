@@ -12,14 +12,16 @@
 /* Rarely called: as little code as possible. */
 #define FN_COLD __attribute__((noinline, cold))
 #define FN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-/* Into the second-level cache, for reading; any address will do. */
+/* Into the second-level cache, for reading; any address will do. Into the first. */
 #define FN_PREFETCH(p) __builtin_prefetch((const void *)(p), 0, 2)
+#define FN_PREFETCH_NEAR(p) __builtin_prefetch((const void *)(p), 0, 3)
 #else
 #define FN_INLINE static inline
 #define FN_NOINLINE
 #define FN_COLD
 #define FN_UNLIKELY(condition) (condition)
 #define FN_PREFETCH(p) ((void)(p))
+#define FN_PREFETCH_NEAR(p) ((void)(p))
 #endif
 
 #endif

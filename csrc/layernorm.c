@@ -59,7 +59,7 @@ static int is_step(fn_activation activation) { return activation > FN_RELU; }
 static void activate(const fn_layernorm_fwd *op, const fn_tile *t, fn_row_format format, const void *z, void *y)
 {
     const int stream = t->stream && y != z;
-    const void *next = op->fetch ? row(op->x, t->rows, format) : NULL;
+    const void *next = t->stream ? row(op->x, t->rows, format) : NULL;
     fn_activate_to(op->activation, z, y, t->rows * op->n, stream, next, format.dtype);
     if (stream) fn_activate_fence(format.dtype);
 }
@@ -94,9 +94,8 @@ int fn_layernorm_forward(const fn_layernorm_fwd *given, const fn_rows_hook *hook
     const fwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}};
     fn_rows rows = rows_of(op.m, task.format, 2, op.where, op.activation, is_step(op.activation), hook);
     int status = 0;
-    rows.stream = fn_rows_stream(&rows, 0, op.y, op.x, NULL);
+    rows.stream = fn_rows_stream(&rows, 1, op.y, op.x, NULL);
     rows.spaces = rows.tiled ? 1 : 0;
-    op.fetch = !hook && op.storage == FN_REAL && op.m * fn_row_bytes(task.format) >= FN_FETCH_BYTES;
     if (op.m == 0 || op.n == 0)
         skip_rows(&op, &(fn_tile){.end = op.m});
     else
@@ -173,6 +172,7 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     const fn_fpenv saved = fn_fp_default();
     fn_layernorm_bwd op = *given;
     bwd_task task = {&op, layernorm_kernels(dtype), hook, {op.n, dtype, op.storage}, 0};
+    const ptrdiff_t row_bytes = fn_row_bytes(task.format);
     fn_rows rows =
         rows_of(op.m, task.format, op.dsum ? 4 : 3, op.where, op.activation, op.activation != FN_NO_ACTIVATION, hook);
     int status = 0;
@@ -180,9 +180,8 @@ int fn_layernorm_backward(const fn_layernorm_bwd *given, const fn_rows_hook *hoo
     rows.spaces = !rows.tiled ? 0 : op.dsum ? 4 : op.activation ? 3 : 2;
     op.exact = fn_rows_taken(&rows) > FN_PLAIN_ROWS;
     op.next_dy = op.next_x = NULL;
-    if (rows.bytes >= FN_STREAM_BYTES && fn_row_bytes(task.format) >= FN_FETCH_ROW_BYTES)
-        task.ahead = rows.tiled ? fn_backward_tile_rows(&rows)
-                                : fn_layernorm_bwd_group_rows(fn_row_bytes(task.format), op.exact);
+    if (rows.bytes >= FN_STREAM_BYTES)
+        task.ahead = rows.tiled ? fn_backward_tile_rows(&rows) : fn_layernorm_bwd_group_rows(row_bytes, op.exact);
     if (op.m == 0 || op.n == 0)
         backward_of_nothing(&op, dtype);
     else

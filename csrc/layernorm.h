@@ -18,7 +18,7 @@ typedef struct {
     fn_storage storage;         /* drivers: of x and y; kernels take reals only */
     const unsigned char *where; /* drivers: (m), the rows that are taken, or NULL for all */
     fn_activation activation;   /* of y; kernels take a ReLU, and no other into account */
-    int stream, fetch;          /* kernels: write y past the cache, fetch x ahead; drivers decide it themselves */
+    int stream;                 /* kernels: write y past the cache; drivers decide it themselves */
 } fn_layernorm_fwd;
 
 typedef struct {
@@ -36,7 +36,7 @@ typedef struct {
     fn_activation activation;
     int stream;                   /* kernels: write dx past the cache; as above */
     int exact;                    /* kernels: add exact terms up (exact_sums.inc); as above */
-    const void *next_dy, *next_x; /* kernels: arrays that are fetched row by row as dy and x are taken; both or NULL */
+    const void *next_dy, *next_x; /* kernels: arrays that are fetched as dy and x are taken; both or NULL */
 } fn_layernorm_bwd;
 
 /* Sums over rows of dy * xhat and of dy, column by column: hi + lo is the sum. Arrays of n, with

@@ -33,7 +33,6 @@ enum {
      * machine: 1.2 to 1.4 times as fast as with plain stores, BatchNorm up to 3 times. */
     FN_STREAM_BYTES = 12 << 20,
     FN_STREAM_ROW_BYTES = 512,
-    FN_FETCH_ROW_BYTES = 256, /* of shorter rows processors fetch enough by themselves */
     FN_FETCH_BYTES = 4 << 20, /* arrays from this size on may come from memory, or from a cache that others use, too */
 };
 

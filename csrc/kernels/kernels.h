@@ -12,7 +12,8 @@
 #include "../tree.h"
 
 enum {
-    FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of its sums a row is fetched at most: L2 has to hold it */
+    FN_FETCH_ROWS_BYTES = 1 << 19,  /* rows that are fetched while others are written, at most: L2 has to hold both */
+    FN_FETCH_AHEAD_BYTES = 1 << 15, /* how far ahead of more than these */
     FN_HUGE_ROW_BYTES = 1 << 15,    /* rows beyond this are not taken several at a time */
     FN_TURN_BYTES = 1 << 12,        /* of rows: how much is read before as much is written, past the cache */
     FN_BLOCK_BYTES = 1 << 13,       /* a block in L1, for what goes past the cache by whole lines */

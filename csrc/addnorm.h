@@ -10,6 +10,7 @@
 typedef struct {
     const void *x, *residual; /* real (m, n) */
     void *sum;                /* real (m, n) */
+    void *beside;             /* kernels: where the sum goes too, past the cache; or NULL */
     int dropped;              /* whether x is dropped out; else scale and key are not read */
     double scale;             /* of what is kept, rounded to the dtype by kernels */
     fn_dropout_key key;

@@ -12,6 +12,18 @@
 /* Rarely called: as little code as possible. */
 #define FN_COLD __attribute__((noinline, cold))
 #define FN_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/* p, of which Clang does not know that it is p: a load of half a register that follows one of all of it is pieced together
+ * element by element otherwise. */
+#ifdef __clang__
+static inline const void *fn_unrelated(const void *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+#define FN_UNRELATED(p) fn_unrelated(p)
+#else
+#define FN_UNRELATED(p) (p)
+#endif
 /* Into the second-level cache, for reading; any address will do. Into the first. */
 #define FN_PREFETCH(p) __builtin_prefetch((const void *)(p), 0, 2)
 #define FN_PREFETCH_NEAR(p) __builtin_prefetch((const void *)(p), 0, 3)
@@ -20,6 +32,7 @@
 #define FN_NOINLINE
 #define FN_COLD
 #define FN_UNLIKELY(condition) (condition)
+#define FN_UNRELATED(p) (p)
 #define FN_PREFETCH(p) ((void)(p))
 #define FN_PREFETCH_NEAR(p) ((void)(p))
 #endif

@@ -4,8 +4,8 @@
  *
  * Passes over memory: x and the residual are read, the sum and y written. Past the cache, where y goes too, the sum is
  * written twice: to the tile, which the normalization reads, and beside it; otherwise its lines would be read from memory
- * before, a fifth trip, 1.1 to 1.3 times as long in all. The normalization fences both. Backward, dy, the sum and dsum are read and the
- * gradient written, and dx where x was dropped out. */
+ * before, a fifth trip, 1.1 to 1.3 times as long in all. The normalization fences both. Backward, dy, the sum and dsum are
+ * read and the gradient written, and dx where x was dropped out. */
 #include "addnorm.h"
 
 #include "dispatch.h"

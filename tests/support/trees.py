@@ -401,12 +401,11 @@ def group_gradient_of_few_rows(x, dy, mean, rstd, gamma):
     """dx, and what each sample adds to dgamma and dbeta."""
     (_, p, c), real = x.shape, x.dtype
     groups = mean.shape[1]
-    inv = inverse(p * (c // groups))
     mean_of, rstd_of = of_columns(mean, c), of_columns(rstd, c)
     terms = gradient_terms(np.moveaxis(dy, 1, 0), np.moveaxis(x, 1, 0), mean_of[:, 0])
     a, b = (fours(t) for t in terms)
     s1, s2 = (group_sum(t.total * f64(gamma), groups) for t in (b, a))
-    bias, slope = rstd * (s1 * inv), rstd * (rstd * (rstd * (s2 * inv)))
+    bias, slope = coefficients(rstd, s1, s2, p * (c // groups))
     center = mean.astype(real)
     offset = (bias - slope * (mean - f64(center))).astype(real)
     high, r, k, o = (of_columns(t, c) for t in (center, rstd.astype(real), slope.astype(real), offset))

@@ -24,6 +24,8 @@ static inline const void *fn_unrelated(const void *p)
 #else
 #define FN_UNRELATED(p) (p)
 #endif
+/* The loop that follows, of a constant number of turns at most 16, is written out, whatever the flags say. */
+#define FN_UNROLL _Pragma("GCC unroll 16")
 /* Into the second-level cache, for reading; any address will do. Into the first. */
 #define FN_PREFETCH(p) __builtin_prefetch((const void *)(p), 0, 2)
 #define FN_PREFETCH_NEAR(p) __builtin_prefetch((const void *)(p), 0, 3)
@@ -33,6 +35,7 @@ static inline const void *fn_unrelated(const void *p)
 #define FN_COLD
 #define FN_UNLIKELY(condition) (condition)
 #define FN_UNRELATED(p) (p)
+#define FN_UNROLL
 #define FN_PREFETCH(p) ((void)(p))
 #define FN_PREFETCH_NEAR(p) ((void)(p))
 #endif

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "compiler.h"
+
 enum {
     FN_UNIT_BYTES = 64,   /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
     FN_STRIP_UNITS = 16,  /* units of a row that are added quad by quad; four strips are a block, after which double */
@@ -67,7 +69,7 @@ static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes, int exact)
 /* The same over the rows of a group: four at a time, the fours in order. */
 #define FN_SUM_GROUP(type, sum, row, add, rows)                                                                        \
     FN_SUM_QUAD(type, sum, row, add, 0, rows)                                                                          \
-    for (int four = 4; four < (rows); four += 4) {                                                                     \
+    FN_UNROLL for (int four = 4; four < (rows); four += 4) {                                                                     \
         FN_SUM_QUAD(type, next, row, add, four, rows)                                                                  \
         sum = add(sum, next);                                                                                          \
     }

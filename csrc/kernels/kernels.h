@@ -34,6 +34,20 @@ enum {
         if (column < (cols)) step(column, (cols)-column);                                                              \
     } while (0)
 
+/* The same by units, register by register of each, line(j) before it: what is done once a cache line. */
+#define FN_FOR_UNITS(cols, line, step)                                                                                 \
+    do {                                                                                                               \
+        const ptrdiff_t last_unit = (cols)-LANES, last_whole = (cols)-VLANES;                                          \
+        ptrdiff_t column = 0;                                                                                          \
+        for (; column <= last_unit; column += LANES) {                                                                 \
+            line(column);                                                                                              \
+            FN_UNROLL for (ptrdiff_t at = 0; at < LANES; at += VLANES) step(column + at, VLANES);                      \
+        }                                                                                                              \
+        if (column < (cols)) line(column);                                                                             \
+        for (; UREGS > 1 && column <= last_whole; column += VLANES) step(column, VLANES);                              \
+        if (column < (cols)) step(column, (cols)-column);                                                              \
+    } while (0)
+
 /* Marks the wide columns, those j for which is_wide(j) holds. One pass without branches finds that there is none, as a rule. */
 #define FN_MARK_WIDE(c, out, is_wide)                                                                                  \
     do {                                                                                                               \

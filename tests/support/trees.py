@@ -38,13 +38,17 @@ def layer_norm(x, gamma=None, beta=None, *, eps=1e-5):
     center, rest, m2 = moments(x.T, row_pivot(x.T), row_sums, eps, pivots=2)
     mean = center + rest
     rstd = inverse_root(m2 * inverse(n), eps)
-    y = ((x - center[:, None]) - rest.astype(real)[:, None]) * rstd.astype(real)[:, None]
+    y = (about(x, center[:, None]) - rest.astype(real)[:, None]) * rstd.astype(real)[:, None]
     y = apply_parameters(y, gamma, beta)
     if real == np.float32:
         w = ~within(rstd)
         wide = (f64(x[w]) - mean[w, None]) * rstd[w, None]
         y[w] = apply_parameters(wide, *(None if p is None else f64(p) for p in (gamma, beta)))
     return y, mean, rstd
+
+
+def about(x, center):
+    return x + (0 - center)
 
 
 def row_sums(x, p):
@@ -101,7 +105,7 @@ def affine(x, center, rest, mean, rstd, gamma, beta, hidden=False):
     factor = rstd if gamma is None else rstd * f64(gamma)
     beta = f64(0) if beta is None else f64(beta)
     offset = (beta - rest * factor).astype(real)
-    y = (x - center) * factor.astype(real) + offset
+    y = about(x, center) * factor.astype(real) + offset
     if real == np.float32:
         gamma = f64(1) if gamma is None else f64(gamma)
         factor = np.where(hidden & (factor == 0), rstd, factor)
@@ -275,7 +279,7 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None):
     tilt = factor * rstd * rstd * (sum_dy_e * inv)
     scale, slope = factor.astype(real), tilt.astype(real)
     offset = (factor * (sum_dy * inv) - tilt * (mean - f64(center))).astype(real)
-    dx = (dy * scale - (x - center) * slope) - offset
+    dx = (dy * scale - about(x, center) * slope) - offset
     if real == np.float32:
         w = ~(fits(factor) & fits(tilt) & below(offset))
         xhat = (f64(x) - mean) * rstd
@@ -349,7 +353,7 @@ def group_norm_of_few_rows(x, gamma, beta, groups, eps):
     center, rest, m2 = finish(np.empty((p * (c // groups), 0), real), f64(pivot), s1, s2)
     mean, rstd = center + rest, inverse_root(m2 * inv, eps)
     high, low, r = (of_columns(a.astype(real), c) for a in (center, rest, rstd))
-    y = ((x - high) - low) * r * gamma + beta
+    y = (about(x, high) - low) * r * gamma + beta
     if real == np.float32:
         w = np.broadcast_to(of_columns(~fits(rstd), c), x.shape)
         y[w] = ((f64(x) - of_columns(mean, c)) * of_columns(rstd, c) * f64(gamma) + f64(beta))[w]
@@ -409,7 +413,7 @@ def group_gradient_of_few_rows(x, dy, mean, rstd, gamma):
     center = mean.astype(real)
     offset = (bias - slope * (mean - f64(center))).astype(real)
     high, r, k, o = (of_columns(t, c) for t in (center, rstd.astype(real), slope.astype(real), offset))
-    dx = ((dy * gamma) * r - (x - high) * k) - o
+    dx = ((dy * gamma) * r - about(x, high) * k) - o
     if real == np.float32:
         wide = ~(moderate(rstd) & below(s1) & below(s2) & fits(slope))
         w = np.broadcast_to(of_columns(wide, c), x.shape)
@@ -435,7 +439,7 @@ def group_gradient_of_samples(x, dy, mean, rstd, gamma):
         tilt, bias = (of_columns(t, c)[0] for t in (tilt, bias))
         center, factor = mean_of.astype(real), f64(gamma) * rstd_of
         offset = (bias - tilt * (mean_of - f64(center))).astype(real)
-        result = (dy[i] * factor.astype(real) - (x[i] - center) * tilt.astype(real)) - offset
+        result = (dy[i] * factor.astype(real) - about(x[i], center) * tilt.astype(real)) - offset
         if real == np.float32:
             w = ~(fits(np.where(factor == 0, rstd_of, factor)) & fits(tilt) & below(offset))
             result[:, w] = wide_gradient(x[i], dy[i], mean_of, rstd_of, gamma, tilt, bias)[:, w]

@@ -27,6 +27,7 @@ DATA = [
     ("mean_1e25", "1e-25"),
     ("huge_means", "normal"),
     ("misleading", "misleading_dy"),
+    ("signed_zeros", "normal"),
 ]
 
 # Lengths around each place where a lane, a unit, a quad, a strip or a block ends, for both dtypes: every lane and unit
@@ -77,6 +78,8 @@ def data(kind, rng, shape, dtype):
         return (rng.standard_normal(shape) + rng.uniform(-64, 64, shape[1])).astype(dtype)
     if kind == "huge_means":  # from some 1e12 deviations on the center of a BatchNorm backward is the mean itself
         return (rng.standard_normal(shape) + 10.0 ** rng.uniform(10, 14, shape[1])).astype(dtype)
+    if kind == "signed_zeros":
+        return signed_zeros(rng, shape).astype(dtype)
     if kind in ("row_scales", "column_scales"):
         return scales(rng, shape, dtype, 0 if kind == "row_scales" else 1)
     return draw(kind, rng, shape, dtype)
@@ -98,6 +101,13 @@ def twins(rng, shape, dtype, opposite):
         a = np.concatenate([a, a])
     places = np.random.default_rng(0).permuted(np.indices(a.shape)[0], axis=0)
     return np.take_along_axis(a, places, axis=0)[: shape[0]].astype(dtype)
+
+
+def signed_zeros(rng, shape):
+    """Zeros of both signs in rows and columns whose means are zero."""
+    signs = [np.where(np.arange(count) % 2, -1.0, 1.0) for count in shape]
+    numbers = np.repeat(rng.choice([0.0, 0.0, 1.0, 2.0], shape[1] // 2 + 1), 2)[: shape[1]]
+    return np.multiply.outer(signs[0], signs[1] * numbers)
 
 
 def misleading(rng, shape, dtype, gradient):

@@ -287,11 +287,11 @@ def in_halves(parts):
 
 
 def product_error(a, b, p):
-    """a * b - p, rounded once, p being a * b rounded."""
-    tiny = abs(p) < f64(2.0**-800)
-    grown = two_product(np.where(tiny, a * f64(2.0**200), a), b)[1]
-    error = np.where(tiny, grown * f64(2.0**-200), grown)
-    return np.where(abs(p) < f64(2.0**-1022), 0, error)
+    """a * b - p, rounded once, p being a * b rounded, of numbers of any size."""
+    (fraction_a, power_a), (fraction_b, power_b) = np.frexp(a), np.frexp(b)
+    error = np.ldexp(two_product(fraction_a, fraction_b)[1], power_a + power_b)
+    error = np.where(abs(p) < f64(2.0**-1022), 0, error)
+    return np.where(np.isfinite(p), error, np.where(np.isfinite(a) & np.isfinite(b), -p, np.nan))
 
 
 class Exact:

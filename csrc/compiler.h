@@ -24,8 +24,11 @@ static inline const void *fn_unrelated(const void *p)
 #else
 #define FN_UNRELATED(p) (p)
 #endif
-/* The loop that follows, of a constant number of turns at most 16, is written out, whatever the flags say. */
+/* The loop that follows, of a constant number of turns at most 16, is written out, whatever the flags say: not for an ISA that
+ * has defined it as nothing. */
+#ifndef FN_UNROLL
 #define FN_UNROLL _Pragma("GCC unroll 16")
+#endif
 /* Into the second-level cache, for reading; any address will do. Into the first. */
 #define FN_PREFETCH(p) __builtin_prefetch((const void *)(p), 0, 2)
 #define FN_PREFETCH_NEAR(p) __builtin_prefetch((const void *)(p), 0, 3)

@@ -4,8 +4,6 @@
 
 #include <stddef.h>
 
-#include "compiler.h"
-
 enum {
     FN_UNIT_BYTES = 64,   /* a unit: 16 float32 or 8 float64 lanes, on every ISA */
     FN_STRIP_UNITS = 16,  /* units of a row that are added quad by quad; four strips are a block, after which double */
@@ -66,10 +64,12 @@ static inline int fn_layernorm_bwd_group_rows(ptrdiff_t row_bytes, int exact)
         sum = add(sum, half);                                                                                          \
     }
 
-/* The same over the rows of a group: four at a time, the fours in order. */
-#define FN_SUM_GROUP(type, sum, row, add, rows)                                                                        \
+/* The same over the rows of a group: four at a time, the fours in order. `loop` is FN_UNROLL for a constant number of rows, or
+ * nothing. */
+#define FN_SUM_GROUP(loop, type, sum, row, add, rows)                                                                  \
     FN_SUM_QUAD(type, sum, row, add, 0, rows)                                                                          \
-    FN_UNROLL for (int four = 4; four < (rows); four += 4) {                                                                     \
+    loop for (int four = 4; four < (rows); four += 4)                                                                  \
+    {                                                                                                                  \
         FN_SUM_QUAD(type, next, row, add, four, rows)                                                                  \
         sum = add(sum, next);                                                                                          \
     }

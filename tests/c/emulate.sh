@@ -86,6 +86,7 @@ write_shim() {
 #define SIMDE_NO_NATIVE
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

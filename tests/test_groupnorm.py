@@ -177,7 +177,7 @@ def test_backward_is_the_gradient_of_forward(op, shape, rng):
 def test_isas_agree(op, dtype, p, rng):
     for c in SIZES if p < 20 else SIZES[::3]:
         arguments = arguments_for(op, (3, p, c), dtype, rng)
-        for groups in dict.fromkeys((1, groups_of(c), c)):
+        for groups in dict.fromkeys((1, groups_of(c), c) if op.name.startswith("group") else (c,)):
             arguments = with_groups(op, arguments, groups)
             with using("baseline"):
                 expected = op(arguments)

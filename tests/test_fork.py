@@ -134,7 +134,7 @@ def fork_among_calls(rounds):
 
 
 def test_forks_among_calls_in_other_threads():
-    processes.check(fork_among_calls, 20)
+    processes.check(fork_among_calls, 50)
 
 
 @pytest.mark.slow

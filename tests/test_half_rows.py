@@ -100,9 +100,9 @@ def test_float32_rounded_once(name, options, half, isa):
 
 @halves
 @calls
-def test_past_the_cache(name, options, half):
-    for shape in LARGE[half == np.float16 :: 2]:
-        check(name, arrays(shape, half), options)
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_past_the_cache(name, options, half, shape):
+    check(name, arrays(shape, half), options)
 
 
 @halves

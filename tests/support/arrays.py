@@ -168,7 +168,7 @@ def hostile(rng, shape, dtype):
 
 
 def _some(rng, rows, share):
-    count = min(16, rng.binomial(len(rows), share))
+    count = min(50, rng.binomial(len(rows), share))
     return (rows[i] for i in rng.choice(len(rows), count, replace=False))
 
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "batchnorm.h"
-#include "channels_first.h"
 #include "columns_apply.h"
 #include "columns_dz.h"
 #include "dispatch.h"
@@ -29,7 +28,7 @@ static int forward(fn_batchnorm_fwd op, const fn_columns_source *source, fn_dtyp
     if (!op.mean) op.mean = s.spare;
     if (!op.rstd) op.rstd = s.spare + plan.padded;
     if (loaded) {
-        op.value = fn_columns_value;
+        op.value = source->first.run ? NULL : fn_columns_value;
         op.loader = &loader;
         fn_columns_pivots(&loader, op.x, op.m, (char *)(s.spare + 2 * plan.padded), s.k.center);
     } else {
@@ -172,7 +171,7 @@ static void then_scale(const void *context, const fn_columns_part *part)
     _Alignas(FN_UNIT_BYTES) char out[FN_GATHER_BYTES];
     const fn_columns_result tile = fn_columns_of_tile(dx, part, NULL, out);
     fn_columns_apply_part(&tile, part);
-    fn_columns_store(dx->loader, out, dx->out, part, dx->stride, dx->stream);
+    fn_columns_store_result(dx->loader, out, dx->out, part, dx->stride, dx->stream);
 }
 
 /* Sums and dx in one pass over memory. Where gamma is NULL and nothing follows, nothing asks for the sum that x enters, so x
@@ -350,7 +349,6 @@ static int forward_of_rows(const fn_batchnorm_fwd *op, const fn_columns_source *
         forward_of_nothing(op);
         return 0;
     }
-    if (op->first.run) return fn_channels_first_forward(op, batchnorm_kernels(dtype), dtype);
     if (fn_columns_loaded(source) || !goes_by_blocks(op->m, op->c, dtype)) return forward(*op, source, dtype);
     share_blocks(forward_range, op, dtype, op->c, 3 * op->m * op->c * fn_item_bytes(dtype));
     return 0;
@@ -362,7 +360,6 @@ static int backward_of_rows(const fn_batchnorm_bwd *op, const fn_columns_source 
         gradients_of_nothing(op->dgamma, op->dbeta, op->c, dtype);
         return 0;
     }
-    if (op->first.run) return fn_channels_first_backward(op, batchnorm_kernels(dtype), dtype);
     if (fn_columns_loaded(source) || !goes_by_blocks(op->m, op->c, dtype)) return backward(op, source, dtype);
     share_blocks(backward_range, op, dtype, op->c, 5 * op->m * op->c * fn_item_bytes(dtype));
     return 0;
@@ -416,7 +413,7 @@ static int backward_where(fn_batchnorm_bwd op, fn_columns_source source, fn_dtyp
 static int batch_norm(const fn_batchnorm_fwd *given, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const fn_columns_source source = {.storage = given->storage};
+    const fn_columns_source source = {.first = given->first, .storage = given->storage};
     fn_batchnorm_fwd op = *given;
     op.value = NULL;
     const int status = op.where ? forward_where(op, source, dtype) : forward_of_rows(&op, &source, dtype);
@@ -427,11 +424,9 @@ static int batch_norm(const fn_batchnorm_fwd *given, fn_dtype dtype)
 static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const fn_columns_source source = {.storage = op->storage};
+    const fn_columns_source source = {.first = op->first, .storage = op->storage};
     int status = 0;
-    if (op->first.run)
-        status = fn_channels_first_inference(op, batchnorm_kernels(dtype), dtype);
-    else if (op->m > 0 && !fn_columns_loaded(&source) && goes_by_blocks(op->m, op->c, dtype))
+    if (op->m > 0 && !fn_columns_loaded(&source) && goes_by_blocks(op->m, op->c, dtype))
         share_blocks(inference_range, op, dtype, op->c, 2 * op->m * op->c * fn_item_bytes(dtype));
     else if (op->m > 0 && op->c > 0)
         status = inference(op, &source, dtype);
@@ -442,7 +437,7 @@ static int batch_norm_inference(const fn_batchnorm_inference *op, fn_dtype dtype
 static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const fn_columns_source source = {.storage = op->storage};
+    const fn_columns_source source = {.first = op->first, .storage = op->storage};
     const int status = op->where ? backward_where(*op, source, dtype) : backward_of_rows(op, &source, dtype);
     fn_fp_restore(saved);
     return status;
@@ -451,7 +446,7 @@ static int batch_norm_backward(const fn_batchnorm_bwd *op, fn_dtype dtype)
 static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, fn_dtype dtype)
 {
     const fn_fpenv saved = fn_fp_default();
-    const fn_columns_source source = {.storage = op->storage};
+    const fn_columns_source source = {.first = op->first, .storage = op->storage};
     int status = 0;
     if (op->m == 0 || op->c == 0)
         gradients_of_nothing(op->dgamma, op->dbeta, op->c, dtype);
@@ -461,6 +456,6 @@ static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, f
     return status;
 }
 
-const fn_batchnorm_drivers fn_batchnorm = {fn_channels_first_taken,       batch_norm,
-                                           batch_norm_inference,          batch_norm_backward,
-                                           batch_norm_inference_backward, fn_update_running};
+const fn_batchnorm_drivers fn_batchnorm = {fn_columns_takes_channels_first, batch_norm,
+                                           batch_norm_inference,            batch_norm_backward,
+                                           batch_norm_inference_backward,   fn_update_running};

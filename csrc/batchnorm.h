@@ -8,16 +8,15 @@
 #include "fastnorm.h"
 #include "half.h"
 
-/* Where the m rows of arrays lie. run = 0: channels last, as (m, c). Else x (and dy) are channels-first memory, C-contiguous
- * (m / run, c, run), of which row i has the elements (i / run, :, i % run); y (or dx) is likewise where result_too is set.
- * Results have the bits of channels-last arrays. */
+/* Where the m rows of arrays lie. run = 0: channels last, as (m, c). Else x, dy and the residual are channels-first memory,
+ * C-contiguous (m / run, c, run), of which row i has the elements (i / run, :, i % run); y (or dx) is likewise where
+ * result_too is set. Results have the bits of channels-last arrays. */
 typedef struct {
     ptrdiff_t run;
     int result_too;
 } fn_channels_first;
 
-/* What follows the normalization in the same pass: y = activation(z + residual), where z is what there would be without.
- * Not of channels-first memory. */
+/* What follows the normalization in the same pass: y = activation(z + residual), where z is what there would be without. */
 typedef struct {
     const void *residual; /* real (m, c) or NULL */
     fn_activation activation;
@@ -85,6 +84,7 @@ typedef struct {
     void *dgamma;                             /* real (c); NULL exactly if gamma is */
     void *dbeta;                              /* real (c) */
     double eps;
+    fn_channels_first first;
     fn_finish_bwd finish;
     fn_storage storage; /* as above */
 } fn_batchnorm_inference_bwd;
@@ -175,17 +175,17 @@ typedef struct {
                           void *dz, ptrdiff_t dz_stride, ptrdiff_t rows, ptrdiff_t cols, const fn_coefficients *k);
     /* The sums of the backward, as bwd_sums has them, of such a gradient. */
     void (*relu_sums)(const fn_relu_gradient *g, const double *mean, const fn_column_sums *out);
-    /* Channels-first memory, in which `run` positions of a channel follow each other. A channels-last tile of some positions
-     * and channels: tile[i * width + j] = x[j * run + i]. As many positions that lie
-     * `ahead` of these are fetched, unless that is 0. */
-    void (*gather)(const void *x, void *tile, ptrdiff_t positions, ptrdiff_t run, ptrdiff_t channels, ptrdiff_t width,
-                   ptrdiff_t ahead);
+    /* Between channels-first memory and channels-last tiles: to[j * to_stride + i] = from[i * from_stride + j]. As many
+     * elements that lie `ahead` of these are fetched, unless that is 0. */
+    void (*transpose)(const void *from, ptrdiff_t from_stride, void *to, ptrdiff_t to_stride, ptrdiff_t rows,
+                      ptrdiff_t cols, ptrdiff_t ahead);
     /* A tile of whole rows of `width` elements to rows that lie stride elements apart. Once some have been written past the
      * cache, fence() has to be called before other threads may read them: not of every tile, since it waits for memory. */
     void (*put_rows)(const void *tile, void *y, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, int stream);
     void (*fence)(void);
-    /* Whole runs that follow each other; coefficients are indexed by run. */
-    void (*apply_runs)(const void *x, void *y, ptrdiff_t runs, ptrdiff_t length, const fn_coefficients *k, int stream);
+    /* Runs that follow each other; coefficients are indexed by run. residual may be NULL, or y. */
+    void (*apply_runs)(const void *x, const void *residual, void *y, ptrdiff_t runs, ptrdiff_t length,
+                       const fn_coefficients *k, int relu, int stream);
     void (*bwd_apply_runs)(const void *dy, const void *x, void *dx, ptrdiff_t runs, ptrdiff_t length,
                            const fn_coefficients *k, int stream);
     /* One column in double, for the numbers that float32 cannot hold: y = (x - mean) * rstd * gamma + beta. */

@@ -1,191 +1,112 @@
-/* Sums come from tiles that are gathered into channels-last order (columns.c). A result in channels-first memory is applied run
- * by run; one that is channels last goes through tiles, too. */
 #include "channels_first.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "columns_apply.h"
-#include "columns_load.h"
+#include "activations.h"
 #include "tree.h"
 #include "work.h"
 
-int fn_channels_first_taken(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
-{
-    const fn_columns plan = fn_columns_plan(m, c, c, dtype);
-    return fn_columns_gathers(&plan);
-}
-
-/* ---- apply ------------------------------------------------------------------------------------------------------- */
-
+/* Runs of channels from j on that follow each other, or a part of one. They are alike: all plain, or one that is wide. */
 typedef struct {
-    const fn_columns *plan;
-    const fn_batchnorm_kernels *kernels;
-    const fn_coefficients *k;
-    const char *x, *dy; /* dy is NULL in a forward */
-    char *out;
-    fn_channels_first first;
-    ptrdiff_t tile, tiles, all; /* of `all` runs or rows, so many are a tile */
-    int stream, fetch;
-    const fn_wide_columns *wide;
-} apply_task;
+    ptrdiff_t first; /* bytes to their first element */
+    ptrdiff_t runs, length, j;
+} some_runs;
 
-/* Columns from j on up to the next whose being wide is another. */
-static ptrdiff_t alike(const apply_task *t, ptrdiff_t j, ptrdiff_t end)
+static int is_wide(const fn_columns_result *t, ptrdiff_t j) { return t->k->wide_count && t->k->wide[j]; }
+
+/* Channels from j on, up to `end` at most, that are alike. */
+static ptrdiff_t alike(const fn_columns_result *t, ptrdiff_t j, ptrdiff_t end)
 {
-    if (!t->k->wide_count) return end;
-    ptrdiff_t next = j + 1;
-    while (next < end && t->k->wide[next] == t->k->wide[j]) next++;
-    return next;
+    if (is_wide(t, j)) return j + 1;
+    while (++j < end && !is_wide(t, j)) {}
+    return j;
 }
 
-static int is_wide(const apply_task *t, ptrdiff_t j) { return t->k->wide_count && t->k->wide[j]; }
+static const char *at(const void *array, ptrdiff_t bytes) { return array ? (const char *)array + bytes : NULL; }
 
-static void apply_runs(const apply_task *t, ptrdiff_t begin, ptrdiff_t end)
+/* dx, or z + residual; with a ReLU, but of a wide channel, max(z + residual, 0). */
+static void normalize(const fn_columns_result *t, const some_runs *s, char *out, int relu, int stream)
 {
-    const ptrdiff_t run = t->first.run, c = t->plan->c;
-    for (ptrdiff_t next; begin < end; begin = next) {
-        const ptrdiff_t j = begin % c, in = begin * run * t->plan->item_bytes;
-        next = begin - j + alike(t, j, fn_min(c, j + end - begin));
-        const fn_coefficients k = fn_coefficients_from(t->k, j * t->plan->item_bytes);
-        if (is_wide(t, j)) {
-            next = begin + 1;
-            fn_apply_wide(t->wide, t->dy ? t->dy + in : NULL, t->x + in, t->out + in, run, 1, j);
-        } else if (t->dy) {
-            t->kernels->bwd_apply_runs(t->dy + in, t->x + in, t->out + in, next - begin, run, &k, t->stream);
-        } else {
-            t->kernels->apply_runs(t->x + in, t->out + in, next - begin, run, &k, t->stream);
+    const fn_coefficients k = fn_coefficients_from(t->k, s->j * t->item_bytes);
+    const char *dy = at(t->dy, s->first), *x = at(t->x, s->first), *residual = at(t->finish.residual, s->first);
+    if (is_wide(t, s->j)) {
+        t->apply_wide(t->wide, dy, x, out, s->length, 1, s->j);
+        if (residual) fn_add_residual(residual, out, s->length, fn_columns_dtype(t));
+    } else if (dy) {
+        t->kernels->bwd_apply_runs(dy, x, out, s->runs, s->length, &k, stream);
+    } else {
+        t->kernels->apply_runs(x, residual, out, s->runs, s->length, &k, relu, stream);
+    }
+}
+
+/* Whether the activation, if there is one, takes a step of its own. */
+static int activated_after(const fn_columns_result *t, ptrdiff_t j)
+{
+    const fn_activation activation = t->finish.activation;
+    return activation != FN_NO_ACTIVATION && (activation != FN_RELU || is_wide(t, j));
+}
+
+/* By way of the first-level cache. */
+static void apply_piece(const fn_columns_result *t, const some_runs *s)
+{
+    _Alignas(FN_UNIT_BYTES) char tile[FN_PIECE_BYTES];
+    const ptrdiff_t n = s->runs * s->length;
+    char *out = t->out + s->first, *z = t->stream || t->out == t->finish.residual ? tile : out;
+    normalize(t, s, z, t->finish.activation == FN_RELU, 0);
+    if (activated_after(t, s->j))
+        fn_activate_to(t->finish.activation, z, out, n, t->stream, NULL, fn_columns_dtype(t));
+    else if (z == tile)
+        t->kernels->put_rows(tile, out, 1, n, n, t->stream);
+}
+
+static void apply_by_pieces(const fn_columns_result *t, const some_runs *s)
+{
+    const ptrdiff_t most = FN_PIECE_BYTES / t->item_bytes, some = fn_min(s->length, most), runs = most / some;
+    for (ptrdiff_t i = 0; i < s->runs; i += runs)
+        for (ptrdiff_t j = 0; j < s->length; j += some) {
+            const some_runs piece = {.first = s->first + (i * s->length + j) * t->item_bytes,
+                                     .runs = fn_min(runs, s->runs - i),
+                                     .length = fn_min(some, s->length - j),
+                                     .j = s->j + i};
+            apply_piece(t, &piece);
         }
-    }
 }
 
-/* In place, on tiles of rows of `width` columns from column `first` on. */
-static void apply_tile(const apply_task *t, const char *dy, char *x, ptrdiff_t rows, ptrdiff_t first, ptrdiff_t width)
+static void apply(const fn_columns_result *t, const some_runs *s)
 {
-    const ptrdiff_t size = t->plan->item_bytes;
-    for (ptrdiff_t j = 0, next; j < width; j = next) {
-        next = alike(t, first + j, first + width) - first;
-        const fn_coefficients k = fn_coefficients_from(t->k, (first + j) * t->plan->item_bytes);
-        if (is_wide(t, first + j)) {
-            next = j + 1;
-            fn_apply_wide(t->wide, t->dy ? dy + j * size : NULL, x + j * size, x + j * size, rows, width, first + j);
-        } else if (t->dy) {
-            t->kernels->bwd_apply(dy + j * size, x + j * size, x + j * size, rows, width, next - j, &k);
-        } else {
-            t->kernels->apply(x + j * size, x + j * size, rows, width, next - j, &k);
-        }
-    }
+    const ptrdiff_t run_bytes = s->length * t->item_bytes;
+    /* the ends of short runs, which fill no line, would break the streams: measured, twice the time */
+    const int broken = t->stream && run_bytes < FN_PIECE_BYTES && run_bytes % FN_UNIT_BYTES;
+    if (broken || activated_after(t, s->j) || (t->finish.residual && is_wide(t, s->j)))
+        apply_by_pieces(t, s);
+    else
+        normalize(t, s, t->out + s->first, t->finish.activation == FN_RELU, t->stream);
 }
 
-static void apply_rows(const apply_task *t, ptrdiff_t row, ptrdiff_t rows)
-{
-    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES];
-    const fn_columns *plan = t->plan;
-    const ptrdiff_t most = fn_min(plan->c, FN_GATHER_BYTES / (t->tile * plan->item_bytes));
-    const ptrdiff_t ahead = t->fetch ? -t->tile : 0;
-    const fn_columns_source source = {.run = t->first.run};
-    const fn_columns_loader loader = fn_columns_loader_of(plan, t->kernels, &source);
-    for (ptrdiff_t j = 0; j < plan->c; j += most) {
-        const ptrdiff_t width = fn_min(most, plan->c - j);
-        const fn_columns_part part = {.row = row, .rows = rows, .column = j, .cols = width};
-        fn_columns_load(&loader, t->x, &part, plan->c, x, ahead);
-        if (t->dy) fn_columns_load(&loader, t->dy, &part, plan->c, dy, ahead);
-        apply_tile(t, dy, x, rows, j, width);
-        t->kernels->put_rows(x, t->out + (row * plan->c + j) * plan->item_bytes, rows, width, plan->c, t->stream);
-    }
-}
-
+/* Of t->rows runs, so many are a tile; there are t->cols channels. */
 static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
 {
-    const apply_task *t = arg;
-    for (ptrdiff_t i = begin; i < end; i++) {
+    const fn_columns_result *t = arg;
+    const ptrdiff_t c = t->cols, length = t->loader->source.first.run;
+    for (ptrdiff_t tile = begin; tile < end; tile++) {
         /* from the end to the front: the end is what the statistics left in the cache */
-        const ptrdiff_t from = (t->tiles - 1 - i) * t->tile, to = fn_min(t->all, from + t->tile);
-        if (t->first.result_too)
-            apply_runs(t, from, to);
-        else
-            apply_rows(t, from, to - from);
+        const ptrdiff_t from = (t->tiles - 1 - tile) * t->tile_rows, to = fn_min(t->rows, from + t->tile_rows);
+        for (ptrdiff_t i = from, next; i < to; i = next) {
+            const ptrdiff_t j = i % c;
+            next = i - j + alike(t, j, fn_min(c, j + to - i));
+            const some_runs s = {.first = i * length * t->item_bytes, .runs = next - i, .length = length, .j = j};
+            apply(t, &s);
+        }
     }
     if (t->stream) t->kernels->fence();
 }
 
-static void apply(apply_task *t)
+void fn_apply_runs(fn_columns_result *t, const fn_columns *plan)
 {
-    const fn_columns *plan = t->plan;
-    const ptrdiff_t size = plan->item_bytes, run_bytes = t->first.run * size, arrays = t->dy ? 3 : 2;
-    const ptrdiff_t bytes = arrays * plan->m * plan->c * size;
-    t->all = t->first.result_too ? plan->m / t->first.run * plan->c : plan->m;
-    t->tile = t->first.result_too ? fn_max(1, FN_TILE_BYTES / run_bytes) : FN_GATHER_ROWS;
-    t->tiles = fn_ceil_div(t->all, t->tile);
-    t->stream = bytes >= FN_STREAM_BYTES && t->out != t->x && t->out != t->dy &&
-                (t->first.result_too ? run_bytes : plan->c * size) >= FN_GATHER_STREAM_BYTES;
-    t->fetch = bytes >= FN_FETCH_BYTES;
-    fn_share(apply_range, t, t->tiles, bytes);
-}
-
-/* ---- operations -------------------------------------------------------------------------------------------------- */
-
-int fn_channels_first_forward(const fn_batchnorm_fwd *given, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
-{
-    fn_batchnorm_fwd op = *given;
-    const fn_columns plan = fn_columns_plan(op.m, op.c, op.c, dtype);
-    fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 2 + FN_COLUMN_SAMPLES)) return -1;
-    if (!op.mean) op.mean = s.spare;
-    if (!op.rstd) op.rstd = s.spare + plan.padded;
-    const fn_columns_source source = {.run = op.first.run};
-    const fn_columns_loader loader = fn_columns_loader_of(&plan, kernels, &source);
-    fn_columns_pivots(&loader, op.x, op.m, (char *)(s.spare + 2 * plan.padded), s.k.center);
-    fn_columns_repeat(s.k.center, &plan, plan.item_bytes);
-    const fn_columns_data data = {.x = op.x, .pivot = s.k.center, .source = {.run = op.first.run}};
-    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    kernels->fwd_coefficients(&op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels, op.m, op.c, plan.item_bytes, op.mean, op.rstd, op.gamma,
-                                  op.beta, NULL, NULL};
-    apply_task task = {
-        .plan = &plan, .kernels = kernels, .k = &s.k, .x = op.x, .out = op.y, .first = op.first, .wide = &wide};
-    apply(&task);
-    free(s.block);
-    return 0;
-}
-
-int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
-{
-    const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
-    fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 2)) return -1;
-    double *rstd = s.sums.a;
-    kernels->inference_coefficients(op, rstd, s.spare, &s.k);
-    const fn_wide_columns wide = {kernels,  op->m, op->c, plan.item_bytes, op->running_mean, rstd, op->gamma,
-                                  op->beta, NULL,  NULL};
-    apply_task task = {
-        .plan = &plan, .kernels = kernels, .k = &s.k, .x = op->x, .out = op->y, .first = op->first, .wide = &wide};
-    apply(&task);
-    free(s.block);
-    return 0;
-}
-
-int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype)
-{
-    const fn_columns plan = fn_columns_plan(op->m, op->c, op->c, dtype);
-    fn_columns_space s;
-    if (fn_columns_take(&s, &plan, 2)) return -1;
-    memcpy(s.spare, op->mean, (size_t)op->c * sizeof(double));
-    fn_columns_repeat(s.spare, &plan, sizeof(double));
-    const fn_columns_data data = {.x = op->x, .dy = op->dy, .mean = s.spare, .source = {.run = op->first.run}};
-    fn_columns_sum(&plan, kernels, &data, &s.sums, s.waiting);
-    kernels->bwd_coefficients(op, &s.sums, &s.k);
-    const fn_wide_columns wide = {kernels,  op->m,     op->c, plan.item_bytes, op->mean,
-                                  op->rstd, op->gamma, NULL,  &s.sums,         NULL};
-    apply_task task = {.plan = &plan,
-                       .kernels = kernels,
-                       .k = &s.k,
-                       .x = op->x,
-                       .dy = op->dy,
-                       .out = op->dx,
-                       .first = op->first,
-                       .wide = &wide};
-    apply(&task);
-    free(s.block);
-    return 0;
+    const ptrdiff_t run = t->loader->source.first.run, run_bytes = run * t->item_bytes;
+    const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
+    t->rows = plan->m / run * plan->c;
+    t->cols = plan->c;
+    t->stream = t->stream && run_bytes >= FN_GATHER_STREAM_BYTES;
+    t->tile_rows = fn_max(1, FN_TILE_BYTES / run_bytes);
+    t->tiles = fn_ceil_div(t->rows, t->tile_rows);
+    fn_share(apply_range, t, t->tiles, arrays * t->rows * run_bytes);
 }

@@ -1,12 +1,11 @@
-/* BatchNorm of channels-first memory: the drivers of batchnorm.h for operations whose first.run is not 0. */
+/* Results in channels-first memory, of x, dy and a residual that lie as they do: every run has the coefficients of its channel, so
+ * that nothing is gathered. */
 #ifndef FN_CHANNELS_FIRST_H
 #define FN_CHANNELS_FIRST_H
 
-#include "batchnorm.h"
+#include "columns_apply.h"
 
-int fn_channels_first_taken(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype);
-int fn_channels_first_forward(const fn_batchnorm_fwd *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype);
-int fn_channels_first_inference(const fn_batchnorm_inference *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype);
-int fn_channels_first_backward(const fn_batchnorm_bwd *op, const fn_batchnorm_kernels *kernels, fn_dtype dtype);
+/* The whole array, as fn_columns_apply, which calls this, has it. dy is not the gradient of what follows. */
+void fn_apply_runs(fn_columns_result *t, const fn_columns *plan);
 
 #endif

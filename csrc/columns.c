@@ -156,16 +156,17 @@ static void sum_parts(const column_task *task, ptrdiff_t row, ptrdiff_t rows, pt
 
 /* ---- loaded arrays, channels-first memory among them: tiles of them ---------------------------------------------- */
 
-int fn_columns_gathers(const fn_columns *plan)
+int fn_columns_takes_channels_first(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype)
 {
-    return plan->fold == 1 || plan->cols * plan->item_bytes * FN_GROUP_ROWS <= FN_GATHER_BYTES;
+    const fn_columns plan = fn_columns_plan(m, c, c, dtype);
+    return plan.fold == 1 || plan.cols * plan.item_bytes * FN_GROUP_ROWS <= FN_GATHER_BYTES;
 }
 
 /* Columns of a tile of which a group of rows fits: a folded array in channels-first memory has tiles of whole rows. */
 static ptrdiff_t tile_columns(const column_task *task, ptrdiff_t cols)
 {
     const fn_columns *plan = task->plan;
-    if (!task->data->source.run) return fn_min(cols, FN_GATHER_BYTES / (FN_GROUP_ROWS * plan->item_bytes));
+    if (!task->data->source.first.run) return fn_min(cols, FN_GATHER_BYTES / (FN_GROUP_ROWS * plan->item_bytes));
     return plan->fold > 1 ? cols : fn_min(cols, FN_GATHER_COLUMNS);
 }
 
@@ -195,6 +196,7 @@ static void sum_loaded(const column_task *task, ptrdiff_t row, ptrdiff_t rows, p
             }
         }
     }
+    if (data->first || data->then) task->kernels->fence();
 }
 
 /* dy behind a ReLU. */
@@ -282,7 +284,7 @@ static void add_tail(const fn_columns *plan, const fn_batchnorm_kernels *kernels
         }
     }
     if (data->then) data->then(data->context, &part);
-    if (data->first) kernels->fence();
+    if (data->first || data->then) kernels->fence();
 }
 
 void fn_columns_sum(const fn_columns *plan, const fn_batchnorm_kernels *kernels, const fn_columns_data *data,

@@ -51,7 +51,7 @@ void fn_columns_repeat(void *array, const fn_columns *plan, ptrdiff_t item_bytes
 
 /* How the rows of arrays lie in memory, where kernels cannot take them as they lie; all 0: they can. */
 typedef struct {
-    ptrdiff_t run;           /* not 0: channels-first memory, as batchnorm.h has it */
+    fn_channels_first first;
     const ptrdiff_t *chosen; /* which rows of the arrays are the m rows, in order; or NULL for all */
     fn_storage storage;
 } fn_columns_source;
@@ -82,8 +82,8 @@ typedef struct {
     const void *context;
 } fn_columns_data;
 
-/* Whether tiles of channels-first memory can be cut as the plan says. */
-int fn_columns_gathers(const fn_columns *plan);
+/* Whether channels-first memory of m rows and c channels can be cut as their plan says. */
+int fn_columns_takes_channels_first(ptrdiff_t m, ptrdiff_t c, fn_dtype dtype);
 
 /* The sums over the c channels, left in the first c entries of scratch, as fn_columns_take gives it;
  * waiting has an entry for each slice. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "addnorm.h"
+#include "channels_first.h"
 #include "compiler.h"
 #include "dispatch.h"
 #include "tree.h"
@@ -99,7 +100,13 @@ static ptrdiff_t place(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t colu
 
 /* ---- what follows it --------------------------------------------------------------------------------------------- */
 
-static fn_dtype dtype_of(const fn_columns_result *t) { return t->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64; }
+fn_dtype fn_columns_dtype(const fn_columns_result *t) { return t->item_bytes == 4 ? FN_FLOAT32 : FN_FLOAT64; }
+
+void fn_add_residual(const void *residual, void *z, ptrdiff_t n, fn_dtype dtype)
+{
+    const fn_addnorm_bwd add = {.dsum = residual, .dresidual = z};
+    addnorm_kernels(dtype)->backward(&add, 0, n);
+}
 
 /* Rows of a tile that are taken at a time: those that follow each other. */
 static ptrdiff_t some_of(const fn_columns_result *t, const fn_columns_part *part)
@@ -114,10 +121,7 @@ static void z_tile(const fn_columns_result *t, const fn_columns_part *part, char
     for (ptrdiff_t i = 0; i < part->rows; i += some, tile += n * t->item_bytes) {
         const ptrdiff_t in = place(t, part->row + i, part->column);
         normalize(t, NULL, t->x + in, tile, some, part->column, part->cols, 0);
-        if (t->finish.residual) {
-            const fn_addnorm_bwd add = {.dsum = (const char *)t->finish.residual + in, .dresidual = tile};
-            addnorm_kernels(dtype_of(t))->backward(&add, 0, n);
-        }
+        if (t->finish.residual) fn_add_residual((const char *)t->finish.residual + in, tile, n, fn_columns_dtype(t));
     }
 }
 
@@ -136,7 +140,7 @@ void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char
     }
     if (activation != FN_NO_ACTIVATION) z_tile(z, part, dz);
     for (ptrdiff_t i = 0; i < part->rows; i += some, dz += n * size)
-        fn_activate_backward(activation, part->dy + i * part->dy_stride * size, dz, dz, n, dtype_of(z));
+        fn_activate_backward(activation, part->dy + i * part->dy_stride * size, dz, dz, n, fn_columns_dtype(z));
 }
 
 /* What an array has below this part, if it goes on. */
@@ -164,7 +168,7 @@ static void finish_piece(const fn_columns_result *t, const fn_columns_part *piec
          *z = t->stream || t->out == t->finish.residual ? tile : out;
     z_tile(t, piece, z);
     if (activation != FN_NO_ACTIVATION)
-        fn_activate_to(activation, z, out, n, t->stream, below(t, piece, t->x), dtype_of(t));
+        fn_activate_to(activation, z, out, n, t->stream, below(t, piece, t->x), fn_columns_dtype(t));
     else if (z == tile)
         t->kernels->put_rows(tile, out, 1, n, n, t->stream);
 }
@@ -201,14 +205,15 @@ static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows
 
 static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piece)
 {
-    _Alignas(FN_UNIT_BYTES) char x[FN_PIECE_BYTES], dy[FN_PIECE_BYTES], r[FN_PIECE_BYTES], dz[FN_PIECE_BYTES];
+    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES], r[FN_GATHER_BYTES], dz[FN_GATHER_BYTES];
     const void *residual = t->z ? t->z->finish.residual : t->finish.residual;
+    const ptrdiff_t ahead = t->fetch ? -piece->rows : 0; /* what is above is taken next */
     fn_columns_part part = *piece;
-    fn_columns_load(t->loader, t->x, &part, t->stride, x, 0);
+    fn_columns_load(t->loader, t->x, &part, t->stride, x, ahead);
     part.x = x;
-    if (residual) fn_columns_load(t->loader, residual, &part, t->stride, r, 0);
+    if (residual) fn_columns_load(t->loader, residual, &part, t->stride, r, ahead);
     if (t->dy) {
-        fn_columns_load(t->loader, t->dy, &part, t->stride, dy, 0);
+        fn_columns_load(t->loader, t->dy, &part, t->stride, dy, ahead);
         part.dy = dy;
         part.dy_stride = part.cols;
     }
@@ -220,13 +225,18 @@ static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piec
     }
     const fn_columns_result tile = fn_columns_of_tile(t, &part, t->finish.residual ? r : NULL, x);
     apply_tile(&tile, part.row, part.rows, part.column, part.cols);
-    fn_columns_store(t->loader, x, t->out, &part, t->stride, t->stream);
+    fn_columns_store_result(t->loader, x, t->out, &part, t->stride, t->stream);
 }
+
+static int is_folded(const fn_columns_result *t) { return t->stride > t->loader->c; }
 
 static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
-    const ptrdiff_t most = FN_PIECE_BYTES / t->item_bytes, whole = cols == t->stride && cols <= most;
-    const ptrdiff_t some_rows = whole ? most / cols : 1, some_cols = fn_min(cols, most);
+    const int gathered = t->loader && t->loader->source.first.run;
+    const ptrdiff_t most = (gathered ? FN_GATHER_BYTES : FN_PIECE_BYTES) / t->item_bytes;
+    const int whole = cols == t->stride && cols <= most;
+    const ptrdiff_t some_cols = gathered && !is_folded(t) ? fn_min(cols, most / FN_GATHER_ROWS) : fn_min(cols, most);
+    const ptrdiff_t some_rows = gathered || whole ? most / some_cols : 1;
     for (ptrdiff_t i = 0; i < rows; i += some_rows)
         for (ptrdiff_t j = 0; j < cols; j += some_cols) {
             const fn_columns_part piece = {.row = row + i,
@@ -245,7 +255,7 @@ static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t
             else
                 finish_piece(t, &piece);
         }
-    if (t->stream && !t->z) t->kernels->fence();
+    if (t->stream && (t->loader || !t->z)) t->kernels->fence();
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
@@ -355,9 +365,16 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     if (t->z) t->z->stride = t->stride;
     const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
     const ptrdiff_t size = t->loader ? fn_stored_element_bytes(t->loader) : t->item_bytes;
-    t->stream = !(t->loader && t->loader->source.chosen) &&
-                arrays * t->rows * t->stride * size * plan->samples >= FN_STREAM_BYTES && t->out != t->x &&
+    const ptrdiff_t bytes = arrays * t->rows * t->stride * size * plan->samples;
+    const int gathered = t->loader && t->loader->source.first.run;
+    t->stream = !(t->loader && t->loader->source.chosen) && bytes >= FN_STREAM_BYTES && t->out != t->x &&
                 t->out != t->dy && t->out != t->finish.residual;
+    if (gathered && t->loader->source.first.result_too && !t->z) {
+        fn_apply_runs(t, plan);
+        return;
+    }
+    t->stream = t->stream && (!gathered || plan->c * size >= FN_GATHER_STREAM_BYTES);
+    t->fetch = gathered && bytes >= FN_FETCH_BYTES;
     /* rows that do not fill a folded row are its first columns */
     if (folded && plan->tail) apply_tile(t, plan->rows, 1, 0, plan->tail * plan->c);
     if (folded && !t->loader) begin_aligned(t);
@@ -365,6 +382,7 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     t->tiles_across = fn_ceil_div(t->cols, t->tile_cols);
     const ptrdiff_t tile_bytes = t->stream ? FN_STREAM_TILE_BYTES : FN_TILE_BYTES;
     t->tile_rows = fn_max(4, tile_bytes / (t->tile_cols * t->item_bytes) / 4 * 4); /* kernels take up to four rows */
+    if (gathered) t->tile_rows = fn_max(FN_GATHER_ROWS, t->tile_rows);
     t->tiles = fn_ceil_div(t->rows, t->tile_rows) * t->tiles_across;
     fn_share(apply_range, t, t->tiles, arrays * t->rows * t->cols * size);
 }

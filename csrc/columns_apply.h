@@ -42,7 +42,7 @@ typedef struct fn_columns_result {
     /* set by fn_columns_apply */
     ptrdiff_t rows, cols, stride, item_bytes;
     ptrdiff_t tile_rows, tile_cols, tiles_across, tiles;
-    int stream;
+    int stream, fetch;
 } fn_columns_result;
 
 /* Whether an activation takes longer than memory does, which then can be read and written meanwhile. */
@@ -63,6 +63,11 @@ void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *pa
 
 /* Fetches what the part below this one will want of an array that lies as out does, or of none. */
 void fn_columns_fetch(const fn_columns_result *t, const fn_columns_part *part, const char *array);
+
+fn_dtype fn_columns_dtype(const fn_columns_result *t);
+
+/* z += residual, of n numbers. */
+void fn_add_residual(const void *residual, void *z, ptrdiff_t n, fn_dtype dtype);
 
 /* Whether the gradient of z can be made row by row; else rows of it have to be dense. */
 int fn_columns_dz_by_rows(const fn_columns_result *z);

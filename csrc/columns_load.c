@@ -7,7 +7,7 @@
 
 int fn_columns_loaded(const fn_columns_source *source)
 {
-    return source->run || source->chosen || source->storage != FN_REAL;
+    return source->first.run || source->chosen || source->storage != FN_REAL;
 }
 
 fn_columns_loader fn_columns_loader_of(const fn_columns *plan, const fn_batchnorm_kernels *kernels,
@@ -58,32 +58,59 @@ static void store_elements(const fn_columns_loader *l, const char *tile, char *a
     }
 }
 
-static void gather(const fn_columns_loader *l, const char *array, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column,
-                   ptrdiff_t cols, char *tile, ptrdiff_t ahead)
+/* ---- channels-first memory --------------------------------------------------------------------------------------- */
+
+/* The part of the array as it is not folded: whole rows, where it is. */
+static fn_columns_part unfolded(const fn_columns_loader *l, const fn_columns_part *part, ptrdiff_t stride)
 {
-    const ptrdiff_t run = l->source.run;
-    for (const ptrdiff_t end = row + rows; row < end;) {
-        const ptrdiff_t sample = row / run, position = row % run, some = fn_min(end - row, run - position);
-        const ptrdiff_t place = (sample * l->c + column) * run + position;
-        l->kernels->gather(array + place * l->item_bytes, tile, some, run, cols, cols, ahead);
-        tile += some * cols * l->item_bytes;
-        row += some;
+    const ptrdiff_t fold = stride / l->c;
+    fn_columns_part rows = *part;
+    if (fold == 1) return rows;
+    rows.row *= fold;
+    rows.rows = part->rows * part->cols / l->c;
+    rows.column = 0;
+    rows.cols = l->c;
+    return rows;
+}
+
+/* How many rows from `row` on, `end` excluded, are positions of one sample, and where the first is. */
+static ptrdiff_t of_one_sample(const fn_columns_loader *l, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t *place)
+{
+    const ptrdiff_t run = l->source.first.run, position = row % run;
+    *place = ((row / run * l->c + column) * run + position) * l->item_bytes;
+    return fn_min(end - row, run - position);
+}
+
+static void gather(const fn_columns_loader *l, const char *array, const fn_columns_part *part, char *tile, ptrdiff_t ahead)
+{
+    const ptrdiff_t end = part->row + part->rows;
+    for (ptrdiff_t row = part->row, some, place; row < end; row += some, tile += some * part->cols * l->item_bytes) {
+        some = of_one_sample(l, row, end, part->column, &place);
+        l->kernels->transpose(array + place, l->source.first.run, tile, part->cols, part->cols, some, ahead);
     }
 }
+
+static void scatter(const fn_columns_loader *l, const char *tile, const fn_columns_part *part, char *array)
+{
+    const ptrdiff_t end = part->row + part->rows;
+    for (ptrdiff_t row = part->row, some, place; row < end; row += some, tile += some * part->cols * l->item_bytes) {
+        some = of_one_sample(l, row, end, part->column, &place);
+        l->kernels->transpose(tile, part->cols, array + place, l->source.first.run, some, part->cols, 0);
+    }
+}
+
+/* ---- parts of arrays --------------------------------------------------------------------------------------------- */
 
 void fn_columns_load(const fn_columns_loader *l, const void *array, const fn_columns_part *part, ptrdiff_t stride,
                      char *tile, ptrdiff_t ahead)
 {
-    const ptrdiff_t fold = stride / l->c, cols = part->cols;
-    if (l->source.run && fold > 1) {
-        gather(l, array, part->row * fold, part->rows * cols / l->c, 0, l->c, tile, ahead * fold);
+    if (l->source.first.run) {
+        const fn_columns_part rows = unfolded(l, part, stride);
+        gather(l, array, &rows, tile, ahead * (stride / l->c));
         return;
     }
-    if (l->source.run) {
-        gather(l, array, part->row, part->rows, part->column, cols, tile, ahead);
-        return;
-    }
-    const ptrdiff_t rows = cols == stride ? 1 : part->rows, n = cols == stride ? part->rows * cols : cols;
+    const ptrdiff_t cols = part->cols, rows = cols == stride ? 1 : part->rows,
+                    n = cols == stride ? part->rows * cols : cols;
     for (ptrdiff_t i = 0; i < rows; i++)
         load_elements(l, array, (part->row + i) * stride + part->column, n, tile + i * n * l->item_bytes);
 }
@@ -93,8 +120,24 @@ void fn_columns_store(const fn_columns_loader *l, const char *tile, void *array,
 {
     const ptrdiff_t cols = part->cols, rows = cols == stride ? 1 : part->rows,
                     n = cols == stride ? part->rows * cols : cols;
+    if (l->source.storage == FN_REAL && !l->source.chosen) {
+        char *to = (char *)array + (part->row * stride + part->column) * l->item_bytes;
+        l->kernels->put_rows(tile, to, rows, n, stride, stream);
+        return;
+    }
     for (ptrdiff_t i = 0; i < rows; i++)
         store_elements(l, tile + i * n * l->item_bytes, array, (part->row + i) * stride + part->column, n, stream);
+}
+
+void fn_columns_store_result(const fn_columns_loader *l, const char *tile, void *array, const fn_columns_part *part,
+                             ptrdiff_t stride, int stream)
+{
+    if (l->source.first.result_too) {
+        const fn_columns_part rows = unfolded(l, part, stride);
+        scatter(l, tile, &rows, array);
+        return;
+    }
+    fn_columns_store(l, tile, array, part, stride, stream);
 }
 
 double fn_columns_value(const void *loader, const void *array, ptrdiff_t i, ptrdiff_t j)

@@ -16,11 +16,15 @@ fn_columns_loader fn_columns_loader_of(const fn_columns *plan, const fn_batchnor
 ptrdiff_t fn_stored_element_bytes(const fn_columns_loader *l);
 
 /* A part of an array whose rows, perhaps folded ones, have `stride` elements, and a dense tile; of a folded array in
- * channels-first memory, whole rows. ahead: as kernels take it. Nothing is stored to channels-first memory. */
+ * channels-first memory, whole rows. ahead: as kernels take it. */
 void fn_columns_load(const fn_columns_loader *l, const void *array, const fn_columns_part *part, ptrdiff_t stride,
                      char *tile, ptrdiff_t ahead);
 void fn_columns_store(const fn_columns_loader *l, const char *tile, void *array, const fn_columns_part *part,
                       ptrdiff_t stride, int stream);
+
+/* The same of y or dx, which may lie in channels-first memory. Whoever streams fences. */
+void fn_columns_store_result(const fn_columns_loader *l, const char *tile, void *array, const fn_columns_part *part,
+                             ptrdiff_t stride, int stream);
 
 /* Element j of row i; loader is an fn_columns_loader. */
 double fn_columns_value(const void *loader, const void *array, ptrdiff_t i, ptrdiff_t j);

@@ -21,7 +21,7 @@ FN_TABLES(groupnorm)
 
 /* Arrays of as many doubles as a sample has columns, beside its sums: those of groups, mean and rstd of columns, gamma and
  * beta where there are none. */
-enum { SPARE = 9, LOADED_SPARE = FN_COLUMN_SAMPLES / 2 }; /* and rows of floats that are loaded */
+enum { SPARE = 9 };
 
 /* How an operation is cut, and what is worked with. */
 typedef struct {
@@ -36,19 +36,22 @@ typedef struct {
     char *spaces;    /* or NULL: on the stack */
 } sample_plan;
 
-static ptrdiff_t spare_of(const sample_plan *s) { return s->loaded ? SPARE + LOADED_SPARE : SPARE; }
+/* And the rows of samples that pivots are made of, where they are loaded. */
+static ptrdiff_t spare_of(const sample_plan *s)
+{
+    return s->loaded ? SPARE + FN_COLUMN_SAMPLES * s->plan.item_bytes / (ptrdiff_t)sizeof(double) : SPARE;
+}
 
 /* -1 if there is no memory, which release() gives back. */
-static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, ptrdiff_t groups, fn_storage storage,
-                        fn_dtype dtype)
+static int plan_samples(sample_plan *s, ptrdiff_t m, ptrdiff_t p, ptrdiff_t c, ptrdiff_t groups,
+                        const fn_columns_source *source, fn_dtype dtype)
 {
     s->plan = fn_columns_plan(p, c, c, dtype);
     s->plan.samples = m;
     s->columns = batchnorm_kernels(dtype);
     s->kernels = groupnorm_kernels(dtype);
-    const fn_columns_source source = {.storage = storage};
-    s->loader = fn_columns_loader_of(&s->plan, s->columns, &source);
-    s->loaded = fn_columns_loaded(&source);
+    s->loader = fn_columns_loader_of(&s->plan, s->columns, source);
+    s->loaded = fn_columns_loaded(source);
     s->samples = m;
     s->groups = groups;
     s->bytes = p * c * fn_stored_element_bytes(&s->loader);
@@ -197,7 +200,8 @@ static void sum_rows(const fwd_task *t, const char *x, const fn_columns_space *s
                                       .stride = plan->c,
                                       .x = x,
                                       .eps = t->op->eps,
-                                      .value = t->s.loaded ? fn_columns_value : NULL,
+                                      .first = t->s.loader.source.first,
+                                      .value = t->s.loader.source.storage != FN_REAL ? fn_columns_value : NULL,
                                       .loader = &t->s.loader};
     t->s.columns->column_moments(&columns, &space->sums, space->k.center);
     t->s.kernels->merge_moments(t->op, &space->sums, space->k.center, groups);
@@ -260,8 +264,9 @@ static int group_norm(const fn_groupnorm_fwd *op, fn_dtype dtype)
     } else if (op->p < FN_SAMPLE_ROWS) {
         status = few_rows(op, dtype);
     } else {
+        const fn_columns_source source = {.first = op->first, .storage = op->storage};
         fwd_task task = {.op = op};
-        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, &source, dtype);
         if (status == 0) fn_share(fwd_range, &task, task.s.slabs, 2 * op->m * task.s.bytes);
         release(&task.s);
     }
@@ -383,8 +388,9 @@ static int group_norm_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
     } else if (op->p < FN_SAMPLE_ROWS) {
         status = few_rows_backward(op, dtype);
     } else {
+        const fn_columns_source source = {.first = op->first, .storage = op->storage};
         bwd_task task = {.op = op};
-        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, op->storage, dtype);
+        status = plan_samples(&task.s, op->m, op->p, op->c, op->groups, &source, dtype);
         if (status == 0) status = backward(&task);
         release(&task.s);
     }
@@ -392,4 +398,9 @@ static int group_norm_backward(const fn_groupnorm_bwd *op, fn_dtype dtype)
     return status;
 }
 
-const fn_groupnorm_drivers fn_groupnorm = {group_norm, group_norm_backward};
+static int takes_channels_first(ptrdiff_t p, ptrdiff_t c, fn_dtype dtype)
+{
+    return p >= FN_SAMPLE_ROWS && fn_columns_takes_channels_first(p, c, dtype);
+}
+
+const fn_groupnorm_drivers fn_groupnorm = {takes_channels_first, group_norm, group_norm_backward};

@@ -1,7 +1,7 @@
 /* GroupNorm: every group of columns of every sample on its own; with groups of one column, InstanceNorm.
  *
  * Arrays are (m, p, c): m samples of p rows (positions) and c columns (channels), of which c / groups that follow each other
- * are a group. Statistics are (m, groups). A sample of many rows is a BatchNorm problem of which the columns of a group share
+ * are a group. Statistics are (m, groups). In channels-first memory, where first.run is p, they are (m, c, p). A sample of many rows is a BatchNorm problem of which the columns of a group share
  * their statistics: its sums and its apply are those of batchnorm.h. Samples of few rows have kernels of their own. */
 #ifndef FN_GROUPNORM_H
 #define FN_GROUPNORM_H
@@ -16,7 +16,8 @@ typedef struct {
     void *y;                   /* real (m, p, c) */
     double *mean, *rstd;       /* (m, groups); both or neither NULL */
     double eps;
-    fn_storage storage; /* drivers: of x and y; kernels take reals only */
+    fn_channels_first first; /* drivers */
+    fn_storage storage;      /* drivers: of x and y; kernels take reals only */
     int stream;         /* kernels: whether y goes past the cache; y is not x then */
     int fetch;          /* kernels: whether x comes from memory */
 } fn_groupnorm_fwd;
@@ -29,6 +30,7 @@ typedef struct {
     void *dx;                  /* real (m, p, c); may be x or dy */
     void *dgamma;              /* real (c); NULL exactly if gamma is */
     void *dbeta;               /* real (c) */
+    fn_channels_first first;   /* drivers */
     fn_storage storage;        /* drivers: of dy, x and dx */
     int stream, fetch;         /* kernels: as above */
 } fn_groupnorm_bwd;
@@ -73,6 +75,8 @@ typedef struct {
 } fn_groupnorm_kernels;
 
 typedef struct {
+    /* Whether the drivers below take channels-first memory of p positions and c channels. */
+    int (*takes_channels_first)(ptrdiff_t p, ptrdiff_t c, fn_dtype dtype);
     int (*forward)(const fn_groupnorm_fwd *op, fn_dtype dtype);
     int (*backward)(const fn_groupnorm_bwd *op, fn_dtype dtype);
 } fn_groupnorm_drivers;

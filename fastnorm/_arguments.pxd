@@ -30,7 +30,7 @@ cdef double as_double(object value, str name) except? -1
 cdef double as_number(object value, str name, double highest) except? -1
 cdef double as_finite(object value, str name) except? -1
 cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1
-cdef int cut_samples(cnp.ndarray x, Layout *layout) except -1
+cdef int check_samples(cnp.ndarray x) except -1
 cdef Py_ssize_t as_groups(object value, cnp.ndarray x) except -1
 cdef cnp.ndarray as_group_statistic(object a, str name, cnp.ndarray x, Py_ssize_t groups)
 cdef cnp.ndarray as_statistic_of_any_groups(object a, str name, cnp.ndarray x)

@@ -289,11 +289,10 @@ cdef int cut(cnp.ndarray x, object axis, Layout *layout) except -1:
 
 # ---- samples and groups of channels -----------------------------------------------------------------------------------
 
-cdef int cut_samples(cnp.ndarray x, Layout *layout) except -1:
-    """Splits x.shape into samples and positions, the rows, and channels, the features."""
+cdef int check_samples(cnp.ndarray x) except -1:
     if cnp.PyArray_NDIM(x) < 2:
         raise ValueError(f"x has shape {shape_of(x)}, expected two dimensions at least: samples, positions, channels")
-    return cut(x, -1, layout)
+    return 0
 
 
 cdef Py_ssize_t as_groups(object value, cnp.ndarray x) except -1:

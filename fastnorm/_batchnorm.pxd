@@ -74,6 +74,7 @@ cdef extern from "batchnorm.h" nogil:
         void *dgamma
         void *dbeta
         double eps
+        fn_channels_first first
         fn_finish_bwd finish
         fn_storage storage
 
@@ -87,8 +88,11 @@ cdef extern from "batchnorm.h" nogil:
 
 
 cdef fn_finish finish_of(cnp.ndarray residual, fn_activation activation) noexcept
-cdef cnp.ndarray as_residual(object residual, cnp.ndarray x)
-cdef cnp.ndarray take_channels(object x, object axis, bint plainly, Layout *layout, fn_channels_first *first)
+cdef cnp.ndarray take_channels(object x, object axis, Layout *layout, fn_channels_first *first)
+cdef bint lies_beside(object a, cnp.ndarray x, const fn_channels_first *first) noexcept
+cdef cnp.ndarray plain_unless(bint alike, cnp.ndarray x, fn_channels_first *first)
+cdef cnp.ndarray as_array_beside(object a, str name, cnp.ndarray x, const fn_channels_first *first)
+cdef cnp.ndarray as_residual(object residual, cnp.ndarray x, const fn_channels_first *first)
 cdef cnp.ndarray place(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d,
                        fn_channels_first *first)
 cdef object gradients(cnp.ndarray dx, object out, cnp.ndarray dgamma, cnp.ndarray dbeta, cnp.ndarray dresidual)

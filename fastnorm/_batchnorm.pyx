@@ -4,7 +4,7 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
-from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
+from fastnorm._activations cimport as_activation, fn_activation
 from fastnorm._arguments cimport (
     Layout, as_channels, as_input_like_x, as_number, as_parameter, as_statistic, as_where, check_apart, check_out, check_running,
     data_or_null, deliver, lies_like, new_features, new_like, place_channels, place_result, plain)
@@ -24,18 +24,36 @@ cdef fn_finish finish_of(cnp.ndarray residual, fn_activation activation) noexcep
     return result
 
 
-cdef cnp.ndarray as_residual(object residual, cnp.ndarray x):
-    return None if residual is None else as_input_like_x(residual, "residual", x)
-
-
-cdef cnp.ndarray take_channels(object x, object axis, bint plainly, Layout *layout, fn_channels_first *first):
+cdef cnp.ndarray take_channels(object x, object axis, Layout *layout, fn_channels_first *first):
     """x in channels-first memory as it is, if kernels take it so; else as the plain array that it is equal to."""
     cdef cnp.ndarray array = as_channels(x, axis, layout, &first.run)
     first.result_too = False
-    if first.run and (plainly or not batchnorm.takes_channels_first(layout.rows, layout.features, layout.dtype)):
+    if first.run and not batchnorm.takes_channels_first(layout.rows, layout.features, layout.dtype):
         first.run = 0
         return plain(array, layout.typenum)
     return array
+
+
+cdef bint lies_beside(object a, cnp.ndarray x, const fn_channels_first *first) noexcept:
+    """Whether a, if there is one, lies in channels-first memory as x does."""
+    return a is None or lies_like(a, x, first.run)
+
+
+cdef cnp.ndarray plain_unless(bint alike, cnp.ndarray x, fn_channels_first *first):
+    """x as take_channels gave it, if all that is taken beside it lies as it does; else plain, as that will be."""
+    if first.run and not alike:
+        first.run = 0
+        return plain(x, cnp.PyArray_TYPE(x))
+    return x
+
+
+cdef cnp.ndarray as_array_beside(object a, str name, cnp.ndarray x, const fn_channels_first *first):
+    """dy or a residual beside such an x."""
+    return <cnp.ndarray>a if first.run else as_input_like_x(a, name, x)
+
+
+cdef cnp.ndarray as_residual(object residual, cnp.ndarray x, const fn_channels_first *first):
+    return None if residual is None else as_array_beside(residual, "residual", x, first)
 
 
 cdef cnp.ndarray place(object out, cnp.ndarray x, cnp.ndarray same, cnp.ndarray b, cnp.ndarray c, cnp.ndarray d,
@@ -154,7 +172,8 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     With ``where`` y, the statistics and the running statistics are, bit for bit, those of the call on ``x[where]``.
 
     With a residual or an activation ``y = activation(z + residual)``, z being what there would be without: the bits of
-    these steps one after the other, in one pass over memory. Channels-first memory is copied then.
+    these steps one after the other, in one pass over memory. Channels-first memory is copied beside a residual that does
+    not lie like it, or with ``where``.
 
     The error is at most 4 eps of the dtype: of y relative to the largest true abs(y) or abs(beta), of mean to the
     largest abs(x - mean) of its channel, of rstd to itself (`test_error` and others in tests/test_numerics.py). NaN and
@@ -176,11 +195,11 @@ def batch_norm(x, gamma=None, beta=None, *, axis=-1, eps=1e-5, running_mean=None
     cdef Layout layout
     cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = take_channels(
-        x, axis, follows != FN_NO_ACTIVATION or residual is not None or where is not None, &layout, &first)
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    x_array = plain_unless(where is None and lies_beside(residual, x_array, &first), x_array, &first)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
-    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array, &first)
     cdef cnp.ndarray where_array = as_where(where, x_array, &layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     cdef double momentum_value = as_number(momentum, "momentum", 1)
@@ -270,7 +289,7 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
     With a residual or an activation, dy is the gradient of ``activation(z + residual)``, and what stands for it in the
     formulas is dresidual, ``dy * activation'(z + residual)``. z is computed again from x, mean, rstd, gamma and beta as
     `batch_norm_inference` would, so that nothing else has to be kept, not even a bit an element: near the kink of a ReLU
-    it may have another sign than that of the forward call by its last bit. Channels-first memory is copied then.
+    it may have another sign than that of the forward call by its last bit.
 
     References
     ----------
@@ -288,20 +307,15 @@ def batch_norm_backward(dy, x, mean, rstd, gamma=None, *, axis=-1, beta=None, re
     cdef Layout layout
     cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = take_channels(
-        x, axis, follows != FN_NO_ACTIVATION or residual is not None or where is not None, &layout, &first)
-    cdef cnp.ndarray dy_array
-    if first.run and lies_like(dy, x_array, first.run):
-        dy_array = dy
-    else:
-        dy_array = as_input_like_x(dy, "dy", x_array)
-        x_array = plain(x_array, cnp.PyArray_TYPE(x_array))
-        first.run = 0
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    x_array = plain_unless(
+        where is None and lies_like(dy, x_array, first.run) and lies_beside(residual, x_array, &first), x_array, &first)
+    cdef cnp.ndarray dy_array = as_array_beside(dy, "dy", x_array, &first)
     cdef cnp.ndarray mean_array = as_statistic(mean, "mean", x_array, &layout, False)
     cdef cnp.ndarray rstd_array = as_statistic(rstd, "rstd", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
-    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array, &first)
     cdef cnp.ndarray where_array = as_where(where, x_array, &layout)
     check_out(out, x_array)
     cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, rstd_array, &first)

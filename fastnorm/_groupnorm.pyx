@@ -5,8 +5,9 @@ from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
 from fastnorm._arguments cimport (
-    Layout, as_group_statistic, as_groups, as_input, as_input_like_x, as_number, as_parameter, as_statistic_of_any_groups,
-    check_out, cut_samples, data_or_null, deliver, new_features, new_groups, place_result)
+    Layout, as_channels, as_group_statistic, as_groups, as_number, as_parameter, as_statistic_of_any_groups, check_out,
+    check_samples, data_or_null, deliver, lies_like, new_features, new_groups, plain)
+from fastnorm._batchnorm cimport as_array_beside, fn_channels_first, place, plain_unless
 from fastnorm._core cimport drivers_of, finish, fn_dtype, fn_storage, release_if_long
 
 cdef extern from "groupnorm.h" nogil:
@@ -19,6 +20,7 @@ cdef extern from "groupnorm.h" nogil:
         double *mean
         double *rstd
         double eps
+        fn_channels_first first
         fn_storage storage
 
     ctypedef struct fn_groupnorm_bwd:
@@ -31,9 +33,11 @@ cdef extern from "groupnorm.h" nogil:
         void *dx
         void *dgamma
         void *dbeta
+        fn_channels_first first
         fn_storage storage
 
     ctypedef struct fn_groupnorm_drivers:
+        bint (*takes_channels_first)(Py_ssize_t p, Py_ssize_t c, fn_dtype dtype)
         int (*forward)(const fn_groupnorm_fwd *op, fn_dtype dtype)
         int (*backward)(const fn_groupnorm_bwd *op, fn_dtype dtype)
 
@@ -51,13 +55,27 @@ cdef Py_ssize_t positions_of(cnp.ndarray x) noexcept:
     return p
 
 
-cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, object gamma, object beta, object eps,
-                    object out, bint stats):
+cdef cnp.ndarray take_samples(object x, Layout *layout, fn_channels_first *first):
+    """x and its layout: in channels-first memory as it is, if kernels take it so; else plain."""
+    cdef cnp.ndarray array = as_channels(x, -1, layout, &first.run)
+    cdef Py_ssize_t p
+    first.result_too = False
+    check_samples(array)
+    if first.run:
+        p = positions_of(array)
+        if first.run != p or not groupnorm.takes_channels_first(p, layout.features, layout.dtype):
+            first.run = 0
+            return plain(array, layout.typenum)
+    return array
+
+
+cdef object forward(cnp.ndarray x, const Layout *layout, fn_channels_first first, Py_ssize_t groups, object gamma,
+                    object beta, object eps, object out, bint stats):
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x, layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x, layout)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     check_out(out, x)
-    cdef cnp.ndarray y = place_result(out, x, None, gamma_array, beta_array, None)
+    cdef cnp.ndarray y = place(out, x, None, gamma_array, beta_array, None, &first)
     cdef cnp.ndarray mean = new_groups(x, groups) if stats else None
     cdef cnp.ndarray rstd = new_groups(x, groups) if stats else None
     cdef fn_groupnorm_fwd op
@@ -72,6 +90,7 @@ cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, obje
     op.mean = <double *>data_or_null(mean)
     op.rstd = <double *>data_or_null(rstd)
     op.eps = eps_value
+    op.first = first
     op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, groupnorm.forward(&op, layout.dtype))
@@ -83,9 +102,10 @@ cdef object forward(cnp.ndarray x, const Layout *layout, Py_ssize_t groups, obje
 cdef object backward(object dy, object x, object mean, object rstd, object gamma, object out, bint of_channels):
     """of_channels: every channel is a group."""
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut_samples(x_array, &layout)
-    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_samples(x, &layout, &first)
+    x_array = plain_unless(lies_like(dy, x_array, first.run), x_array, &first)
+    cdef cnp.ndarray dy_array = as_array_beside(dy, "dy", x_array, &first)
     cdef cnp.ndarray mean_array
     if of_channels:
         mean_array = as_group_statistic(mean, "mean", x_array, layout.features)
@@ -95,7 +115,7 @@ cdef object backward(object dy, object x, object mean, object rstd, object gamma
     cdef cnp.ndarray rstd_array = as_group_statistic(rstd, "rstd", x_array, groups)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     check_out(out, x_array)
-    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, rstd_array)
+    cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, rstd_array, &first)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
     cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
     cdef fn_groupnorm_bwd op
@@ -111,6 +131,7 @@ cdef object backward(object dy, object x, object mean, object rstd, object gamma
     op.dx = cnp.PyArray_DATA(dx)
     op.dgamma = data_or_null(dgamma)
     op.dbeta = cnp.PyArray_DATA(dbeta)
+    op.first = first
     op.storage = layout.storage
     cdef PyThreadState *released = release_if_long(layout.rows, layout.features, layout.dtype)
     finish(released, groupnorm.backward(&op, layout.dtype))
@@ -172,9 +193,9 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     array([[-1.,  1., -1.,  1.]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut_samples(x_array, &layout)
-    return forward(x_array, &layout, as_groups(groups, x_array), gamma, beta, eps, out, return_stats)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_samples(x, &layout, &first)
+    return forward(x_array, &layout, first, as_groups(groups, x_array), gamma, beta, eps, out, return_stats)
 
 
 def group_norm_backward(dy, x, mean, rstd, gamma=None, *, out=None):
@@ -284,9 +305,9 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
             [ 1.,  1.]]])
     """
     cdef Layout layout
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut_samples(x_array, &layout)
-    return forward(x_array, &layout, layout.features, gamma, beta, eps, out, return_stats)
+    cdef fn_channels_first first
+    cdef cnp.ndarray x_array = take_samples(x, &layout, &first)
+    return forward(x_array, &layout, first, layout.features, gamma, beta, eps, out, return_stats)
 
 
 def instance_norm_backward(dy, x, mean, rstd, gamma=None, *, out=None):

@@ -4,13 +4,12 @@ cimport numpy as cnp
 from cpython.pystate cimport PyThreadState
 from libc.math cimport HUGE_VAL
 
-from fastnorm._activations cimport FN_NO_ACTIVATION, as_activation, fn_activation
+from fastnorm._activations cimport as_activation, fn_activation
 from fastnorm._arguments cimport (
-    Layout, as_input, as_input_like_x, as_number, as_parameter, as_statistic, check_out, cut, data_or_null, deliver,
-    new_features, new_like, place_result)
+    Layout, as_number, as_parameter, as_statistic, check_out, data_or_null, deliver, lies_like, new_features, new_like)
 from fastnorm._batchnorm cimport (
-    as_residual, finish_of, fn_batchnorm_drivers, fn_batchnorm_inference, fn_batchnorm_inference_bwd, fn_channels_first,
-    gradients, place, take_channels)
+    as_array_beside, as_residual, finish_of, fn_batchnorm_drivers, fn_batchnorm_inference, fn_batchnorm_inference_bwd,
+    fn_channels_first, gradients, lies_beside, place, plain_unless, take_channels)
 from fastnorm._core cimport drivers_of, finish, release_if_long
 
 cnp.import_array()
@@ -57,7 +56,8 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     Notes
     -----
     With a residual or an activation ``y = activation(z + residual)``, z being what there would be without: the bits of
-    these steps one after the other, in one pass over memory. Channels-first memory is copied then.
+    these steps one after the other, in one pass over memory. Channels-first memory is copied beside a residual that does
+    not lie like it.
 
     The error of y is at most 4 eps of the dtype, relative to the largest true abs(y) or abs(beta) (`test_error` and
     others in tests/test_numerics.py). NaN and infinity spoil their own channel only.
@@ -75,13 +75,13 @@ def batch_norm_inference(x, running_mean, running_var, gamma=None, beta=None, *,
     cdef Layout layout
     cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = take_channels(
-        x, axis, follows != FN_NO_ACTIVATION or residual is not None, &layout, &first)
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    x_array = plain_unless(lies_beside(residual, x_array, &first), x_array, &first)
     cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
     cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
-    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array, &first)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     check_out(out, x_array)
     cdef cnp.ndarray y = place(out, x_array, residual_array, gamma_array, beta_array, mean_array, &first)
@@ -167,26 +167,29 @@ def batch_norm_inference_backward(dy, x, running_mean, running_var, gamma=None, 
            [3. ]]), array([1.5]), array([3.]))
     """
     cdef Layout layout
+    cdef fn_channels_first first
     cdef fn_activation follows = as_activation(activation)
-    cdef cnp.ndarray x_array = as_input(x, "x")
-    cut(x_array, axis, &layout)
-    cdef cnp.ndarray dy_array = as_input_like_x(dy, "dy", x_array)
+    cdef cnp.ndarray x_array = take_channels(x, axis, &layout, &first)
+    x_array = plain_unless(
+        lies_like(dy, x_array, first.run) and lies_beside(residual, x_array, &first), x_array, &first)
+    cdef cnp.ndarray dy_array = as_array_beside(dy, "dy", x_array, &first)
     cdef cnp.ndarray mean_array = as_statistic(running_mean, "running_mean", x_array, &layout, False)
     cdef cnp.ndarray var_array = as_statistic(running_var, "running_var", x_array, &layout, False)
     cdef cnp.ndarray gamma_array = as_parameter(gamma, "gamma", x_array, &layout)
     cdef cnp.ndarray beta_array = as_parameter(beta, "beta", x_array, &layout)
-    cdef cnp.ndarray residual_array = as_residual(residual, x_array)
+    cdef cnp.ndarray residual_array = as_residual(residual, x_array, &first)
     cdef double eps_value = as_number(eps, "eps", HUGE_VAL)
     check_out(out, x_array)
-    cdef cnp.ndarray dx = place_result(out, x_array, dy_array, gamma_array, mean_array, var_array)
+    cdef cnp.ndarray dx = place(out, x_array, dy_array, gamma_array, mean_array, var_array, &first)
     if dx is out and (beta_array is not None or residual_array is not None):
-        dx = place_result(out, x_array, dy_array, beta_array, residual_array, None)
+        dx = place(out, x_array, dy_array, beta_array, residual_array, None, &first)
     cdef cnp.ndarray dgamma = None if gamma_array is None else new_features(x_array, &layout, layout.typenum)
     cdef cnp.ndarray dbeta = new_features(x_array, &layout, layout.typenum)
     cdef cnp.ndarray dresidual = None if residual is None else new_like(x_array)
     cdef fn_batchnorm_inference_bwd op
     op.m = layout.rows
     op.c = op.stride = layout.features
+    op.first = first
     op.dy = cnp.PyArray_DATA(dy_array)
     op.x = cnp.PyArray_DATA(x_array)
     op.running_mean = <const double *>cnp.PyArray_DATA(mean_array)

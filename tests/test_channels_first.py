@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 import fastnorm
 from support.arrays import DTYPES, assert_same_bits, draw, hostile
 from support.isas import ISAS, using
-from support.operations import BY_NAME, OPERATIONS
+from support.operations import GROUPED, OPERATIONS
 
-operations = pytest.mark.parametrize("op", [op for op in OPERATIONS if op.statistics == "channels"], ids=str)
+OF_CHANNELS = [op for op in OPERATIONS if op.statistics == "channels"]
+operations = pytest.mark.parametrize("op", [*OF_CHANNELS, *GROUPED], ids=str)
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-WITHOUT_COPY = ("batch_norm", "batch_norm_inference", "batch_norm_backward")
 
 # Channels last. Runs of one position to many, whole registers and not; folded arrays, with tails; several slabs and
 # slices.
@@ -99,7 +98,7 @@ def test_results_past_the_cache_on_any_number_of_threads(op, dtype, shape, rng):
 
 
 @given(st.data())
-@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.statistics == "channels"], ids=str)
+@operations
 def test_drawn_shapes_and_orders_of_axes(op, data):
     shape = tuple(data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))) + (data.draw(st.integers(1, 40)),)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
@@ -146,17 +145,91 @@ def test_overlaps(op, dtype, isa, rng):
                 assert_same_bits(op(arguments, **moved, out=move(memory[shift:])), expected, f"{name} {shift}")
 
 
-@pytest.mark.parametrize("op", [BY_NAME[name] for name in WITHOUT_COPY], ids=str)
-def test_no_copy_is_made(op, rng):
+@operations
+@pytest.mark.parametrize("follows", [False, True], ids=["alone", "finished"])
+def test_no_copy_is_made(op, follows, rng):
+    if follows and op in GROUPED:
+        return
     arguments = arguments_for(op, (8, 32, 32, 64), np.float32, rng, lambda *a: draw("normal", *a))
     moved = {name: channels_first(arguments[name]) for name in op.data}
+    residual = channels_first(np.zeros_like(arguments["x"]))
+    more = {"residual": residual, "activation": "silu"} if follows else {}
+    results = 1 if follows and op.name.endswith("backward") else 0  # dresidual
     out = channels_first(np.empty_like(arguments["x"]))
-    for target, most in ((out, 0.1), (None, 1.1)):
+    for target, most in ((out, results + 0.1), (None, results + 1.1)):
         tracemalloc.start()
-        op(arguments, **moved, out=target)
+        op.function(**arguments | moved | more, out=target)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak <= most * out.nbytes
+
+
+# ---- a residual and an activation ------------------------------------------------------------------------------------
+
+# In registers and not, of z and of y, in pieces of a run and of many runs.
+FINISHES = [(True, None), (False, "relu"), (True, "relu"), (True, "tanh"), (False, "gelu"), (True, "leaky_relu")]
+
+
+def assert_same_results(got, expected, what):
+    names = [str(i) for i in range(len(expected))]
+    assert_same_bits(dict(zip(names, got, strict=True)), dict(zip(names, expected, strict=True)), what)
+
+
+def check_finish(op, arguments, residual, activation, what=""):
+    """Fresh, into both layouts and in place; a residual that lies alike or does not."""
+
+    def call(given, **more):
+        given = {name: a.copy() if name in op.updated else a for name, a in given.items()}
+        results = op.function(**given, activation=activation, **more)
+        return results if isinstance(results, tuple) else (results,)
+
+    def outs():
+        return channels_first(np.empty_like(arguments["x"])), np.empty_like(arguments["x"]), None
+
+    expected = call(arguments, residual=residual)
+    moved = arguments | {name: channels_first(arguments[name]) for name in op.data}
+    for r in [None] if residual is None else [channels_first(residual), residual]:
+        for out in outs():
+            assert_same_results(call(moved, residual=r, out=out), expected, what)
+        for name in op.data:
+            own = channels_first(arguments[name])
+            assert_same_results(call(moved | {name: own}, residual=r, out=own), expected, f"{name} in place {what}")
+    if residual is not None:
+        own = channels_first(residual)
+        assert_same_results(call(moved, residual=own, out=own), expected, f"into the residual {what}")
+
+
+def draw_finish(op, shape, dtype, rng, kind, residual):
+    arguments = arguments_for(op, shape, dtype, rng, kind)
+    if op.name.endswith("backward"):
+        arguments["beta"] = rng.standard_normal(shape[-1]).astype(dtype)
+    return arguments, kind(rng, shape, dtype) if residual else None
+
+
+@pytest.mark.parametrize("op", OF_CHANNELS, ids=str)
+@dtypes
+@pytest.mark.parametrize(("residual", "activation"), FINISHES)
+def test_what_follows(op, dtype, residual, activation, isa, rng):
+    def wide(rng, shape, dtype):  # some channels, which float32 cannot hold in between
+        return (10.0 ** rng.uniform(-43, 37, shape[-1]) * rng.standard_normal(shape)).astype(dtype)
+
+    # Runs that are pieces and parts of one; folded with a tail; a tile across samples.
+    shapes = {(2, 40, 41, 9): lambda *a: draw("normal", *a), (301, 5): hostile, (5, 4, 5, 40): wide, (9, 2, 3): wide}
+    for shape, kind in shapes.items():
+        with np.errstate(all="ignore"):
+            check_finish(op, *draw_finish(op, shape, dtype, rng, kind, residual), activation, shape)
+
+
+@pytest.mark.parametrize("op", OF_CHANNELS, ids=str)
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_what_follows_past_the_cache(op, activation, rng):
+    arguments, residual = draw_finish(op, (24, 23, 24, 96), np.float32, rng, lambda *a: draw("normal", *a), True)
+    for count in (1, 3):
+        with fastnorm.threads(count):
+            check_finish(op, arguments, residual, activation, f"{count} threads")
+
+
+# ---- ONNX ------------------------------------------------------------------------------------------------------------
 
 
 def _onnx_batch_normalization(x, scale, bias, mean, var, epsilon=1e-5, momentum=0.9, training_mode=0):

@@ -25,7 +25,7 @@
         .apply_finish = batchnorm_apply_finish_##dtype,                                                                \
         .relu_gradient = batchnorm_relu_gradient_##dtype,                                                              \
         .relu_sums = batchnorm_relu_sums_##dtype,                                                                      \
-        .gather = batchnorm_gather_##dtype,                                                                            \
+        .transpose = batchnorm_transpose_##dtype,                                                                      \
         .put_rows = batchnorm_put_rows_##dtype,                                                                        \
         .fence = batchnorm_fence_##dtype,                                                                              \
         .apply_runs = batchnorm_apply_runs_##dtype,                                                                    \

@@ -456,6 +456,6 @@ static int batch_norm_inference_backward(const fn_batchnorm_inference_bwd *op, f
     return status;
 }
 
-const fn_batchnorm_drivers fn_batchnorm = {fn_columns_takes_channels_first, batch_norm,
-                                           batch_norm_inference,            batch_norm_backward,
-                                           batch_norm_inference_backward,   fn_update_running};
+const fn_batchnorm_drivers fn_batchnorm = {
+    fn_columns_takes_channels_first, batch_norm,       batch_norm_inference, batch_norm_backward,
+    batch_norm_inference_backward,   fn_update_running};

@@ -16,8 +16,9 @@ static int is_wide(const fn_columns_result *t, ptrdiff_t j) { return t->k->wide_
 static ptrdiff_t alike(const fn_columns_result *t, ptrdiff_t j, ptrdiff_t end)
 {
     if (is_wide(t, j)) return j + 1;
-    while (++j < end && !is_wide(t, j)) {}
-    return j;
+    ptrdiff_t next = j + 1;
+    while (next < end && !is_wide(t, next)) next++;
+    return next;
 }
 
 static const char *at(const void *array, ptrdiff_t bytes) { return array ? (const char *)array + bytes : NULL; }

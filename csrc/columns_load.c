@@ -74,14 +74,16 @@ static fn_columns_part unfolded(const fn_columns_loader *l, const fn_columns_par
 }
 
 /* How many rows from `row` on, `end` excluded, are positions of one sample, and where the first is. */
-static ptrdiff_t of_one_sample(const fn_columns_loader *l, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column, ptrdiff_t *place)
+static ptrdiff_t of_one_sample(const fn_columns_loader *l, ptrdiff_t row, ptrdiff_t end, ptrdiff_t column,
+                               ptrdiff_t *place)
 {
     const ptrdiff_t run = l->source.first.run, position = row % run;
     *place = ((row / run * l->c + column) * run + position) * l->item_bytes;
     return fn_min(end - row, run - position);
 }
 
-static void gather(const fn_columns_loader *l, const char *array, const fn_columns_part *part, char *tile, ptrdiff_t ahead)
+static void gather(const fn_columns_loader *l, const char *array, const fn_columns_part *part, char *tile,
+                   ptrdiff_t ahead)
 {
     const ptrdiff_t end = part->row + part->rows;
     for (ptrdiff_t row = part->row, some, place; row < end; row += some, tile += some * part->cols * l->item_bytes) {

@@ -18,8 +18,8 @@ typedef struct {
     double eps;
     fn_channels_first first; /* drivers */
     fn_storage storage;      /* drivers: of x and y; kernels take reals only */
-    int stream;         /* kernels: whether y goes past the cache; y is not x then */
-    int fetch;          /* kernels: whether x comes from memory */
+    int stream;              /* kernels: whether y goes past the cache; y is not x then */
+    int fetch;               /* kernels: whether x comes from memory */
 } fn_groupnorm_fwd;
 
 typedef struct {

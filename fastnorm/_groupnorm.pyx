@@ -145,8 +145,8 @@ def group_norm(x, gamma=None, beta=None, *, groups, eps=1e-5, out=None, return_s
     ----------
     x : array_like
         Of float32, float64, float16 or bfloat16, of shape (m, ..., c): samples, positions, channels. Integers and booleans
-        become float64.
-        Any strides and byte order. Of shape (m, c) there is one position.
+        become float64. Any strides and byte order. Of shape (m, c) there is one position. Of channels-first memory seen
+        through ``np.moveaxis(x, 1, -1)``, if it is no half precision, and of 64 positions or more, no copy is made.
     gamma, beta : array_like, optional
         Scale and shift, of shape (c,), rounded to x's dtype, of half precision to float32. None stands for 1 and 0.
     groups : int
@@ -259,8 +259,8 @@ def instance_norm(x, gamma=None, beta=None, *, eps=1e-5, out=None, return_stats=
     ----------
     x : array_like
         Of float32, float64, float16 or bfloat16, of shape (m, ..., c): samples, positions, channels. Integers and booleans
-        become float64.
-        Any strides and byte order. Of shape (m, c) there is one position.
+        become float64. Any strides and byte order. Of shape (m, c) there is one position. Of channels-first memory seen
+        through ``np.moveaxis(x, 1, -1)``, if it is no half precision, and of 64 positions or more, no copy is made.
     gamma, beta : array_like, optional
         Scale and shift, of shape (c,), rounded to x's dtype, of half precision to float32. None stands for 1 and 0.
     eps : float, optional

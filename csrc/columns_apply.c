@@ -228,14 +228,16 @@ static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piec
     fn_columns_store_result(t->loader, x, t->out, &part, t->stride, t->stream);
 }
 
-static int is_folded(const fn_columns_result *t) { return t->stride > t->loader->c; }
+/* Whether arrays are channels-first memory, of which pieces are gathered: of some positions and channels, or whole rows of a
+ * folded array. */
+static int is_gathered(const fn_columns_result *t) { return t->loader && t->loader->source.first.run; }
 
 static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
-    const int gathered = t->loader && t->loader->source.first.run;
+    const int gathered = is_gathered(t), folded = gathered && t->stride > t->loader->c;
     const ptrdiff_t most = (gathered ? FN_GATHER_BYTES : FN_PIECE_BYTES) / t->item_bytes;
     const int whole = cols == t->stride && cols <= most;
-    const ptrdiff_t some_cols = gathered && !is_folded(t) ? fn_min(cols, most / FN_GATHER_ROWS) : fn_min(cols, most);
+    const ptrdiff_t some_cols = fn_min(cols, gathered && !folded ? most / FN_GATHER_ROWS : most);
     const ptrdiff_t some_rows = gathered || whole ? most / some_cols : 1;
     for (ptrdiff_t i = 0; i < rows; i += some_rows)
         for (ptrdiff_t j = 0; j < cols; j += some_cols) {
@@ -366,7 +368,7 @@ void fn_columns_apply(fn_columns_result *t, const fn_columns *plan)
     const ptrdiff_t arrays = t->dy || t->finish.residual ? 3 : 2;
     const ptrdiff_t size = t->loader ? fn_stored_element_bytes(t->loader) : t->item_bytes;
     const ptrdiff_t bytes = arrays * t->rows * t->stride * size * plan->samples;
-    const int gathered = t->loader && t->loader->source.first.run;
+    const int gathered = is_gathered(t);
     t->stream = !(t->loader && t->loader->source.chosen) && bytes >= FN_STREAM_BYTES && t->out != t->x &&
                 t->out != t->dy && t->out != t->finish.residual;
     if (gathered && t->loader->source.first.result_too && !t->z) {

@@ -2,7 +2,7 @@
 
     python curves.py [--quick] [--output FOLDER]
 
-Two curves of every operation, float32: along the sizes 1 to 1100, rows of that length for row norms and that many
+Two curves of every normalization, float32: along the sizes 1 to 1100, rows of that length for row norms and that many
 channels for column norms, always 512 rows; and from 1 KiB to 400 MiB of x, rows of 256, with one thread and with all.
 Run it from this folder with the Python that fastnorm is installed in. JSON and pictures go to results/.
 """
@@ -29,6 +29,7 @@ ROWS, SIZES = 512, range(1, 1101)
 ROW_LENGTH, SMALLEST, LARGEST = 256, 1 << 10, 400 << 20
 ROUNDS = 9
 SLICE = 2e-4  # seconds of calls in a round, or one call
+FAMILIES = ("layernorm", "rmsnorm", "addnorm", "batchnorm", "groupnorm")
 NEIGHBOURS, CLIFF = 8, 1.5  # on either side; their median is what a size is compared with
 
 
@@ -90,8 +91,9 @@ def measure(quick: bool) -> dict:
     sizes = range(1, 1101, 25) if quick else SIZES
     nbytes = [SMALLEST << i for i in range(0, 19, 4 if quick else 1)] + [LARGEST]
     threads = sorted({1, fastnorm.get_num_threads()})
-    jobs = [("sizes", operation, 1) for operation in OPERATIONS.values()]
-    jobs += [("bytes", operation, n) for operation in OPERATIONS.values() for n in threads]
+    operations = [operation for operation in OPERATIONS.values() if operation.family in FAMILIES]
+    jobs = [("sizes", operation, 1) for operation in operations]
+    jobs += [("bytes", operation, n) for operation in operations for n in threads]
     run = {"sizes": list(sizes), "bytes": nbytes, "threads": threads, "along sizes": {}, "along bytes": {}}
     limits = {n: Limit(n) for n in threads}
     gc.disable()

@@ -19,7 +19,11 @@ def _bytes(value: float, _=None) -> str:
 
 def _panels(count: int, width: float, height: float):
     plt.rcParams.update({"font.size": 11, "axes.titlesize": 12})
-    figure, axes = plt.subplots(count, 1, figsize=(width, height * count), sharex=True, layout="constrained")
+    rows = -(-count // 2)
+    figure, grid = plt.subplots(rows, 2, figsize=(width, height * rows), sharex=True, layout="constrained", squeeze=False)
+    axes = list(grid.flat)
+    if count < len(axes):
+        axes.pop().remove()
     for one in axes:
         one.set_yscale("log")
         one.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -33,15 +37,13 @@ def _panels(count: int, width: float, height: float):
 
 def draw_sizes(run: dict, path: Path) -> None:
     curves = run["along sizes"]
-    figure, axes = _panels(len(curves), 14, 2.1)
+    figure, axes = _panels(len(curves), 15, 2.1)
     for one, (name, times) in zip(axes, curves.items(), strict=True):
         one.plot(run["sizes"], times, color=BLUE, lw=1)
         one.set_title(name, loc="left")
         one.set_ylim(min(times) / 1.3, times[min(3, len(times) - 1)] * 1.3)
-    axes[-1].set_xlabel(
-        "length of a row (layer_norm) or number of channels (batch_norm); 512 rows, float32, one thread"
-    )
-    axes[-1].set_xticks([1, *range(64, 1101, 64)])
+    figure.supxlabel("length of a row (layer_norm) or number of channels (batch_norm); 512 rows, float32, one thread")
+    axes[0].set_xticks([1, *range(128, 1101, 128)])
     figure.suptitle("Every size from 1 to 1100", x=0.01, ha="left", fontweight="bold")
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -49,7 +51,7 @@ def draw_sizes(run: dict, path: Path) -> None:
 
 def draw_bytes(run: dict, path: Path) -> None:
     curves = run["along bytes"]
-    figure, axes = _panels(len(curves), 12, 2.5)
+    figure, axes = _panels(len(curves), 15, 2.5)
     looks = dict(zip(map(str, run["threads"]), (BLUE, VERMILION), strict=False))
     for one, (name, of_threads) in zip(axes, curves.items(), strict=True):
         for threads, colour in looks.items():
@@ -58,10 +60,10 @@ def draw_bytes(run: dict, path: Path) -> None:
             one.plot(run["bytes"], of_threads[threads]["limit"], "--", lw=1.2, color=colour, label=f"limit, {label}")
         one.set_title(name, loc="left")
         one.set_xscale("log", base=2)
-    axes[0].legend(ncols=4, frameon=False, loc="upper right")
-    axes[-1].set_xticks(run["bytes"][::2] if len(run["bytes"]) > 8 else run["bytes"])
-    axes[-1].xaxis.set_major_formatter(FuncFormatter(_bytes))
-    axes[-1].set_xlabel("size of x; rows of 256, float32")
+    axes[0].legend(ncols=2, frameon=False, loc="upper right")
+    axes[0].set_xticks(run["bytes"][::4] if len(run["bytes"]) > 8 else run["bytes"])
+    axes[0].xaxis.set_major_formatter(FuncFormatter(_bytes))
+    figure.supxlabel("size of x; rows of 256, float32")
     figure.suptitle("From the nearest cache to memory", x=0.01, ha="left", fontweight="bold")
     figure.savefig(path, dpi=100)
     plt.close(figure)

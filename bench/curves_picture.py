@@ -20,7 +20,8 @@ def _bytes(value: float, _=None) -> str:
 def _panels(count: int, width: float, height: float):
     plt.rcParams.update({"font.size": 11, "axes.titlesize": 12})
     rows = -(-count // 2)
-    figure, grid = plt.subplots(rows, 2, figsize=(width, height * rows), sharex=True, layout="constrained", squeeze=False)
+    size = (width, height * rows)
+    figure, grid = plt.subplots(rows, 2, figsize=size, sharex=True, layout="constrained", squeeze=False)
     axes = list(grid.flat)
     if count < len(axes):
         axes.pop().remove()

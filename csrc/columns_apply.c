@@ -203,10 +203,24 @@ fn_columns_result fn_columns_of_tile(const fn_columns_result *t, const fn_column
 
 static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols);
 
+/* Whether arrays are channels-first memory, of which pieces are gathered: of some positions and channels, or whole rows of a
+ * folded array. */
+static int is_gathered(const fn_columns_result *t) { return t->loader && t->loader->source.first.run; }
+
+/* Bytes of a piece of each array. Two of gathered arrays may be larger than the four of what follows them. */
+static ptrdiff_t piece_bytes(const fn_columns_result *t)
+{
+    if (!is_gathered(t)) return FN_PIECE_BYTES;
+    return t->z || t->finish.residual ? FN_GATHER_BYTES / 2 : FN_GATHER_BYTES;
+}
+
 static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piece)
 {
-    _Alignas(FN_UNIT_BYTES) char x[FN_GATHER_BYTES], dy[FN_GATHER_BYTES], r[FN_GATHER_BYTES], dz[FN_GATHER_BYTES];
+    _Alignas(FN_UNIT_BYTES) char tiles[2 * FN_GATHER_BYTES];
+    const ptrdiff_t bytes = piece_bytes(t);
     const void *residual = t->z ? t->z->finish.residual : t->finish.residual;
+    char *x = tiles, *dy = tiles + bytes, *r = residual ? tiles + 2 * bytes : NULL,
+         *dz = t->z ? tiles + 3 * bytes : NULL;
     const ptrdiff_t ahead = t->fetch ? -piece->rows : 0; /* what is above is taken next */
     fn_columns_part part = *piece;
     fn_columns_load(t->loader, t->x, &part, t->stride, x, ahead);
@@ -218,7 +232,7 @@ static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piec
         part.dy_stride = part.cols;
     }
     if (t->z) {
-        const fn_columns_result z = fn_columns_of_tile(t->z, &part, residual ? r : NULL, NULL);
+        const fn_columns_result z = fn_columns_of_tile(t->z, &part, r, NULL);
         fn_columns_dz(&z, &part, dz, part.cols);
         part.dy = dz;
         if (t->dz) fn_columns_store(t->loader, dz, t->dz, &part, t->stride, t->stream);
@@ -228,14 +242,10 @@ static void loaded_piece(const fn_columns_result *t, const fn_columns_part *piec
     fn_columns_store_result(t->loader, x, t->out, &part, t->stride, t->stream);
 }
 
-/* Whether arrays are channels-first memory, of which pieces are gathered: of some positions and channels, or whole rows of a
- * folded array. */
-static int is_gathered(const fn_columns_result *t) { return t->loader && t->loader->source.first.run; }
-
 static void apply_by_pieces(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column, ptrdiff_t cols)
 {
     const int gathered = is_gathered(t), folded = gathered && t->stride > t->loader->c;
-    const ptrdiff_t most = (gathered ? FN_GATHER_BYTES : FN_PIECE_BYTES) / t->item_bytes;
+    const ptrdiff_t most = piece_bytes(t) / t->item_bytes;
     const int whole = cols == t->stride && cols <= most;
     const ptrdiff_t some_cols = fn_min(cols, gathered && !folded ? most / FN_GATHER_ROWS : most);
     const ptrdiff_t some_rows = gathered || whole ? most / some_cols : 1;

@@ -12,7 +12,7 @@
  * with disjoint ranges, in the default floating-point environment (fpenv.h)
  * and, on pool threads, with all signals blocked but those of its own faults
  * (SIGSEGV, SIGBUS, SIGFPE, SIGILL). Must not fork, unwind or jump out, and must
- * not need more than 64 KiB of stack (musl gives 128).
+ * not need more than 112 KiB of stack (musl gives 128).
  */
 typedef void (*fn_range_fn)(void *arg, ptrdiff_t begin, ptrdiff_t end);
 

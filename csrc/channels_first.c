@@ -21,13 +21,12 @@ static ptrdiff_t alike(const fn_columns_result *t, ptrdiff_t j, ptrdiff_t end)
     return next;
 }
 
-static const char *at(const void *array, ptrdiff_t bytes) { return array ? (const char *)array + bytes : NULL; }
-
 /* dx, or z + residual; with a ReLU, but of a wide channel, max(z + residual, 0). */
 static void normalize(const fn_columns_result *t, const some_runs *s, char *out, int relu, int stream)
 {
     const fn_coefficients k = fn_coefficients_from(t->k, s->j * t->item_bytes);
-    const char *dy = at(t->dy, s->first), *x = at(t->x, s->first), *residual = at(t->finish.residual, s->first);
+    const char *dy = fn_moved(t->dy, s->first), *x = fn_moved(t->x, s->first),
+               *residual = fn_moved(t->finish.residual, s->first);
     if (is_wide(t, s->j)) {
         t->apply_wide(t->wide, dy, x, out, s->length, 1, s->j);
         if (residual) fn_add_residual(residual, out, s->length, fn_columns_dtype(t));

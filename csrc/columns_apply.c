@@ -68,8 +68,6 @@ static void apply_columns(const fn_columns_result *t, const char *dy, const char
         (stream ? kernels->apply_stream : kernels->apply)(x, out, rows, t->stride, cols, &k);
 }
 
-static const char *moved(const char *array, ptrdiff_t bytes) { return array ? array + bytes : NULL; }
-
 /* The same: runs of plain columns and single wide ones, in turn. */
 static void apply_mixed_columns(const fn_columns_result *t, const char *dy, const char *x, char *out, ptrdiff_t rows,
                                 ptrdiff_t first, ptrdiff_t cols, int stream)
@@ -78,9 +76,9 @@ static void apply_mixed_columns(const fn_columns_result *t, const char *dy, cons
         const ptrdiff_t at = (j - first) * t->item_bytes;
         for (next = j; next < end && !t->k->wide[next];) next++;
         if (next > j)
-            apply_columns(t, moved(dy, at), moved(x, at), out + at, rows, j, next - j, stream);
+            apply_columns(t, fn_moved(dy, at), fn_moved(x, at), out + at, rows, j, next - j, stream);
         else
-            t->apply_wide(t->wide, moved(dy, at), moved(x, at), out + at, rows, t->stride, next++);
+            t->apply_wide(t->wide, fn_moved(dy, at), fn_moved(x, at), out + at, rows, t->stride, next++);
     }
 }
 
@@ -134,7 +132,7 @@ void fn_columns_dz(const fn_columns_result *z, const fn_columns_part *part, char
     if (fn_columns_dz_by_rows(z)) {
         const fn_coefficients k = fn_coefficients_from(z->k, part->column * size);
         const ptrdiff_t in = place(z, part->row, part->column);
-        z->kernels->relu_gradient(part->dy, part->dy_stride, z->x + in, moved(z->finish.residual, in), z->stride, dz,
+        z->kernels->relu_gradient(part->dy, part->dy_stride, z->x + in, fn_moved(z->finish.residual, in), z->stride, dz,
                                   dz_stride, part->rows, part->cols, &k);
         return;
     }
@@ -277,8 +275,8 @@ void fn_columns_apply_part(const fn_columns_result *t, const fn_columns_part *pa
     const ptrdiff_t some = part->dy_stride == t->stride ? part->rows : 1;
     for (ptrdiff_t i = 0; i < part->rows; i += some) {
         const ptrdiff_t in = place(t, part->row + i, part->column);
-        normalize(t, part->dy + i * part->dy_stride * t->item_bytes, moved(t->x, in), t->out + in, some, part->column,
-                  part->cols, t->stream);
+        normalize(t, part->dy + i * part->dy_stride * t->item_bytes, fn_moved(t->x, in), t->out + in, some,
+                  part->column, part->cols, t->stream);
     }
 }
 
@@ -300,7 +298,7 @@ static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows
     const fn_coefficients k = fn_coefficients_from(t->k, column * t->item_bytes);
     const int follows = t->finish.residual || t->finish.activation;
     if (!t->loader && follows && in_registers(t))
-        t->kernels->apply_finish(t->x + in, moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,
+        t->kernels->apply_finish(t->x + in, fn_moved(t->finish.residual, in), t->out + in, rows, t->stride, cols, &k,
                                  t->finish.activation == FN_RELU, t->stream);
     else if (!t->loader && behind_relu(t)) {
         const fn_coefficients z = fn_coefficients_from(t->z->k, column * t->item_bytes);
@@ -308,7 +306,7 @@ static void apply_tile(const fn_columns_result *t, ptrdiff_t row, ptrdiff_t rows
     } else if (t->loader || follows || t->z)
         apply_by_pieces(t, row, rows, column, cols);
     else
-        normalize(t, moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);
+        normalize(t, fn_moved(t->dy, in), t->x + in, t->out + in, rows, column, cols, t->stream);
 }
 
 static void apply_range(void *arg, ptrdiff_t begin, ptrdiff_t end)
@@ -361,8 +359,8 @@ static void begin_aligned(fn_columns_result *t)
     }
     t->x += skipped;
     t->out += skipped;
-    t->dy = moved(t->dy, skipped);
-    t->finish.residual = moved(t->finish.residual, skipped);
+    t->dy = fn_moved(t->dy, skipped);
+    t->finish.residual = fn_moved(t->finish.residual, skipped);
     t->rows--;
 }
 

@@ -24,6 +24,12 @@ void fn_apply_wide(const void *wide, const char *dy, const char *x, char *out, p
 /* Those of the columns that lie so many bytes further on, none of them wide. */
 fn_coefficients fn_coefficients_from(const fn_coefficients *k, ptrdiff_t bytes);
 
+/* The place so many bytes further on in an array that may be missing. */
+static inline const char *fn_moved(const void *array, ptrdiff_t bytes)
+{
+    return array ? (const char *)array + bytes : NULL;
+}
+
 typedef struct fn_columns_result {
     const fn_batchnorm_kernels *kernels;
     const fn_coefficients *k;

@@ -1,8 +1,9 @@
 /* GroupNorm: every group of columns of every sample on its own; with groups of one column, InstanceNorm.
  *
  * Arrays are (m, p, c): m samples of p rows (positions) and c columns (channels), of which c / groups that follow each other
- * are a group. Statistics are (m, groups). In channels-first memory, where first.run is p, they are (m, c, p). A sample of many rows is a BatchNorm problem of which the columns of a group share
- * their statistics: its sums and its apply are those of batchnorm.h. Samples of few rows have kernels of their own. */
+ * are a group; in channels-first memory, where first.run is p, they are (m, c, p). Statistics are (m, groups). A sample of
+ * many rows is a BatchNorm problem of which the columns of a group share their statistics: its sums and its apply are those
+ * of batchnorm.h. Samples of few rows have kernels of their own. */
 #ifndef FN_GROUPNORM_H
 #define FN_GROUPNORM_H
 

@@ -145,11 +145,10 @@ def test_overlaps(op, dtype, isa, rng):
                 assert_same_bits(op(arguments, **moved, out=move(memory[shift:])), expected, f"{name} {shift}")
 
 
-@operations
-@pytest.mark.parametrize("follows", [False, True], ids=["alone", "finished"])
+@pytest.mark.parametrize(
+    ("op", "follows"), [(op, False) for op in (*OF_CHANNELS, *GROUPED)] + [(op, True) for op in OF_CHANNELS], ids=str
+)
 def test_no_copy_is_made(op, follows, rng):
-    if follows and op in GROUPED:
-        return
     arguments = arguments_for(op, (8, 32, 32, 64), np.float32, rng, lambda *a: draw("normal", *a))
     moved = {name: channels_first(arguments[name]) for name in op.data}
     residual = channels_first(np.zeros_like(arguments["x"]))
